@@ -1,0 +1,88 @@
+//! Engines: where jobs live between enqueue and settlement.
+//!
+//! The trait [`Engine`] is the contract, in numbered clauses; `testkit` holds a test for each, run over every engine.
+//! What people call by name stands once in [`EngineExt`], over [`Engine::execute`].
+//! Which engine runs is configuration: everything above holds an `Arc<dyn Engine>`.
+
+mod ext;
+
+use async_trait::async_trait;
+
+pub use ext::EngineExt;
+
+use crate::model::{
+    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply,
+    WorkerView,
+};
+
+/// The answer to one command.
+pub type Answer = Result<Reply, Error>;
+
+/// Where jobs live between `enqueue` and their settlement.
+///
+/// # Contract
+///
+/// 1. **Durable**: what was acknowledged survives what the engine's fsync policy says it survives; a durable engine
+///    under `always` survives kill -9 and power loss.
+/// 2. **Whole**: a command is applied whole or not at all, also across a crash; a refused one changes nothing.
+/// 3. **In order**: the commands of one call are applied in order, and each sees what those before it did.
+/// 4. **Independent**: a refused command does not keep the others of its call from being applied.
+/// 5. **Empty**: a call without commands answers an empty list and writes nothing.
+/// 6. **Concurrent**: calls may come from any number of tasks; concurrent ones may share one fsync (group commit).
+/// 7. **Fenced**: at most one lease on a job is valid; what an older token asks is refused with `STALE` (or answered
+///    `lost`) and changes nothing. Tokens only grow, also across restarts.
+/// 8. **Idempotent settling**: a settlement that counted, sent again, answers `already` for at least 10 minutes.
+/// 9. **Idempotent ids**: an enqueue with an id that its queue knows answers the first job's number.
+/// 10. **One state**: a job is in exactly one state, and counts are exact in every reply.
+/// 11. **Waiting**: `lease` and `wait` return as soon as there is something to return, and no later than asked; a
+///     dropped call takes no job with it for longer than a lease, and if its worker beats, not longer than that.
+/// 12. **First come, first served**: waiting leases of one queue are served in the order in which they came.
+/// 13. **Nothing early**: nobody sees, in a reply, a lease or an event, what a crash could still take back under the
+///     engine's fsync policy.
+/// 14. **Events**: every change stands in the feed, once, in the order in which it happened; a cursor goes on exactly
+///     where its page ended.
+/// 15. **Final failure**: after a failed write every call answers `UNKNOWN`, and nothing is retried.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// What this engine offers beyond the contract; the conformance suite picks its cases from it.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Applies `commands` in order and answers each.
+    ///
+    /// # Errors
+    ///
+    /// `UNKNOWN` once a write has failed or a reply was lost: the commands may or may not be stored.
+    /// `UNREACHABLE`, `LOADING`, `NOAUTH`: nothing was applied.
+    async fn execute(&self, context: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error>;
+
+    /// Leases jobs; while nothing is ready it waits, at most `request.wait_ms`, then answers an empty list.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::execute`], and `BADARG` for a request out of range.
+    async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error>;
+
+    /// Waits until the job is done (completed, dead or cancelled), at most `timeout_ms` (0 to 3,600,000), and answers it.
+    ///
+    /// # Errors
+    ///
+    /// `TIMEOUT` when the time ran out; `NOJOB` if it does not exist or is removed meanwhile; as [`Engine::execute`].
+    async fn wait(&self, job: JobRef, timeout_ms: u64) -> Result<Job, Error>;
+
+    /// Reads the feed from `cursor` (`None`: from now on), at most `limit` events; if there are none yet it waits at
+    /// most `wait_ms` for the first. The cursor `0` is the oldest event kept.
+    ///
+    /// # Errors
+    ///
+    /// `TRIMMED` with the oldest cursor if the feed does not reach back that far; `BADARG` for a cursor that is none.
+    async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error>;
+
+    /// A worker's sign of life. The registry is never journaled and empty after a start. Answers at once.
+    async fn beat(&self, beat: Beat) -> Result<Orders, Error>;
+
+    /// The workers that beat within the last 60 s, by name.
+    async fn workers(&self) -> Result<Vec<WorkerView>, Error>;
+
+    /// Finishes what is open, syncs, and gives the store free. Later calls answer `UNREACHABLE`. Idempotent.
+    async fn close(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,33 @@
+//! What users name: jobs, queues, options, settings, events' words, errors. Plain data, serde, no I/O.
+//!
+//! Field names are those of the wire and of files. Durations end in `_ms` (milliseconds), instants in
+//! `_at_ms` (milliseconds since the Unix epoch, wall clock of the broker). Nothing here decides anything:
+//! rules live in `machine`, bytes in `journal`.
+
+mod backoff;
+mod command;
+pub mod duration;
+mod error;
+mod ids;
+mod job;
+mod limits;
+mod options;
+mod reply;
+mod settings;
+mod worker;
+
+pub use backoff::{Backoff, BackoffKind};
+pub use command::{
+    BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,
+};
+pub use error::{Error, Word};
+pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
+pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
+pub use limits::Limits;
+pub use options::{JobOptions, NewJob};
+pub use reply::{
+    Added, Enqueued, EventPage, EventRecord, Extension, JobPage, LogPage, OperationState, OperationView, QueueCounts,
+    QueueView, Reply, Settled, Stats,
+};
+pub use settings::{Effective, QueueSettings, SettingSource, SettingsPatch};
+pub use worker::{Beat, Capabilities, Context, LeaseRequest, Orders, WorkerView};
