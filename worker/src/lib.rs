@@ -1,1 +1,6 @@
-//! Library half of this room.
+//! Longshore's worker: leases jobs, runs their handlers, settles.
+//!
+//! `command` runs one program for one job; `config` reads the handlers file.
+//! Knows `Engine` and `model`, never what lies behind them.
+
+pub mod command;
