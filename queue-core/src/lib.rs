@@ -4,6 +4,14 @@
 //! `model` is what users name, `machine` the pure state machine, `journal` the append log,
 //! `resp` the Redis protocol's frames, `engine` the engines; above them the handles that people program against.
 
+mod connect;
 pub mod engine;
+mod job_handle;
 pub mod model;
+mod queue;
+pub mod random;
 pub mod resp;
+
+pub use connect::{EngineUrl, connect};
+pub use job_handle::JobHandle;
+pub use queue::{Add, Queue, give_ids};

@@ -77,4 +77,7 @@ pub struct Capabilities {
     pub durable: bool,
     /// The feed reaches back beyond this engine's start.
     pub history: bool,
+    /// A reply can get lost on its way, so that an enqueue may have to be sent again; that is safe only where every
+    /// job has an id. `false` where caller and engine share a process.
+    pub resends: bool,
 }
