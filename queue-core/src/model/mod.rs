@@ -12,6 +12,7 @@ mod ids;
 mod job;
 mod limits;
 mod options;
+mod options_json;
 mod reply;
 mod settings;
 mod worker;
@@ -25,6 +26,7 @@ pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
 pub use limits::Limits;
 pub use options::{JobOptions, NewJob};
+pub use options_json::is_name;
 pub use reply::{
     Added, Enqueued, EventPage, EventRecord, Extension, JobPage, LogPage, OperationState, OperationView, QueueCounts,
     QueueView, Reply, Settled, Stats,
