@@ -5,11 +5,14 @@
 //! rules live in `machine`, bytes in `journal`.
 
 mod backoff;
+pub mod base64;
 mod command;
 pub mod duration;
 mod error;
 mod ids;
 mod job;
+mod job_json;
+pub mod json;
 mod limits;
 mod options;
 mod options_json;

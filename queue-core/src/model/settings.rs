@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backoff, Error, Limits};
+use super::{Backoff, Error, Limits, json};
 
 /// Everything that can be set on a queue. `None`: not set, the server's default holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,16 +117,11 @@ impl SettingsPatch {
     /// assert_eq!((patch.set.attempts, patch.reset), (Some(5), vec!["timeout_ms".to_owned()]));
     /// # Ok::<(), queue_core::model::Error>(())
     /// ```
-    pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        let bad = |text: String| Error::bad_arg("settings", text, "a JSON object of queue settings");
-        let mut fields: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(json).map_err(|error| bad(error.to_string()))?;
-        let reset: Vec<String> =
-            fields.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()).collect();
-        // Deserialising the nulls too lets serde name an unknown field among them.
-        fields.values_mut().filter(|value| value.is_null()).for_each(|value| *value = serde_json::Value::Null);
-        let set: QueueSettings =
-            serde_json::from_value(serde_json::Value::Object(fields)).map_err(|error| bad(error.to_string()))?;
+    pub fn from_json(text: &[u8]) -> Result<Self, Error> {
+        let set: QueueSettings = json::read("settings", text, json::QUEUE_SETTINGS)?;
+        // What is null reads as not set; a second look tells it from what is absent.
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(text).unwrap_or_default();
+        let reset = fields.into_iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name).collect();
         set.check()?;
         Ok(Self { set, reset })
     }
