@@ -4,3 +4,4 @@
 //! Knows `Engine` and `model`, never what lies behind them.
 
 pub mod command;
+pub mod config;
