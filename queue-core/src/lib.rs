@@ -7,6 +7,7 @@
 mod connect;
 pub mod engine;
 mod job_handle;
+pub mod journal;
 pub mod model;
 mod queue;
 pub mod random;

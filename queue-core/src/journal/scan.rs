@@ -1,0 +1,232 @@
+//! Reading a segment's bytes: a window over the file, the walk over its frames, the search behind the last good one.
+//!
+//! Judges bytes only; what a bad frame means (torn tail or corruption) is `recovery`'s decision.
+//! Invariant: nothing is handed out whose checksums were not checked. Offsets and lengths are bytes.
+
+use std::io;
+
+use super::errors::JournalError;
+use super::format::{
+    ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader, chain,
+    decode_record,
+};
+use super::storage::StorageFile;
+use super::{Position, Record};
+
+/// How much is read at once, unless a frame is longer.
+const READ_BYTES: u64 = 256 << 10;
+
+/// A file with the part of it that was read last.
+#[derive(Debug)]
+pub(super) struct Window<F> {
+    file: F,
+    length: u64,
+    buffer: Vec<u8>,
+    start: u64,
+}
+
+impl<F: StorageFile> Window<F> {
+    pub(super) fn new(file: F) -> io::Result<Window<F>> {
+        Ok(Window { length: file.length()?, file, buffer: Vec::new(), start: 0 })
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(super) fn file(&self) -> &F {
+        &self.file
+    }
+
+    pub(super) fn into_file(self) -> F {
+        self.file
+    }
+
+    /// Forgets what was read, because the file may have changed since.
+    pub(super) fn forget(&mut self) {
+        self.buffer.clear();
+    }
+
+    /// The `bytes` bytes from `offset` on; fewer only at the file's end.
+    pub(super) fn slice(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
+        let bytes = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes);
+        let inside = offset >= self.start && offset - self.start + bytes as u64 <= self.buffer.len() as u64;
+        if !inside {
+            let ahead = READ_BYTES.max(bytes as u64).min(self.length - offset);
+            self.buffer.resize(usize::try_from(ahead).expect("a window fits memory"), 0);
+            let read = self.file.read_at(&mut self.buffer, offset)?;
+            self.buffer.truncate(read);
+            self.start = offset;
+        }
+        let from = usize::try_from(offset - self.start).expect("inside the window");
+        Ok(&self.buffer[from..(from + bytes).min(self.buffer.len())])
+    }
+
+    /// Hands the bytes from `from` to `to` on, a piece at a time, each with its offset.
+    pub(super) fn pieces(
+        &mut self,
+        from: u64,
+        to: u64,
+        mut piece: impl FnMut(&F, &[u8], u64) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut offset = from;
+        while offset < to.min(self.length) {
+            let bytes = usize::try_from((to - offset).min(READ_BYTES)).expect("bounded");
+            let read = self.slice(offset, bytes)?.len();
+            if read == 0 {
+                break;
+            }
+            let start = usize::try_from(offset - self.start).expect("inside the window");
+            piece(&self.file, &self.buffer[start..start + read], offset)?;
+            offset += read as u64;
+        }
+        Ok(())
+    }
+}
+
+/// What the frames from a segment's beginning came to, and why the walk ended.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Position after the last good frame.
+    pub(super) end: Position,
+    pub(super) chain: u32,
+    pub(super) frames: u64,
+    pub(super) records: u64,
+    /// `at` of the last record, if there was one.
+    pub(super) last_at: Option<u64>,
+    /// Whether the last frame is a seal.
+    pub(super) sealed: bool,
+    /// The last position that a frame names as synced.
+    pub(super) claim: Position,
+    /// What stands where the next frame would begin.
+    pub(super) stop: Damage,
+}
+
+/// Why a walk was given up.
+pub(super) enum WalkError {
+    Io(io::Error),
+    Visitor(JournalError),
+}
+
+impl From<io::Error> for WalkError {
+    fn from(error: io::Error) -> WalkError {
+        WalkError::Io(error)
+    }
+}
+
+/// Visits the records of all frames of a segment, in order, until one is not good.
+pub(super) fn walk<F: StorageFile>(
+    window: &mut Window<F>,
+    segment: &SegmentHeader,
+    visitor: &mut dyn FnMut(Record<'_>) -> Result<(), JournalError>,
+) -> Result<Walk, WalkError> {
+    let mut walk = Walk {
+        end: segment.first,
+        chain: segment.chain,
+        frames: 0,
+        records: 0,
+        last_at: None,
+        sealed: false,
+        claim: segment.first,
+        stop: Damage::Missing,
+    };
+    loop {
+        let offset = walk.end.get() - segment.first.get() + SEGMENT_HEADER_BYTES as u64;
+        let header = FrameHeader::decode(window.slice(offset, FRAME_HEADER_BYTES)?, segment.salt, walk.end);
+        let header = match header {
+            Ok(header) => header,
+            Err(damage) => {
+                walk.stop = damage;
+                return Ok(walk);
+            }
+        };
+        let frame = window.slice(offset, header.frame_bytes())?;
+        if let Err(damage) = check_payload(frame, &header, walk.chain) {
+            walk.stop = damage;
+            return Ok(walk);
+        }
+        visit(&frame[FRAME_HEADER_BYTES..], &header, &mut walk, visitor)?;
+        walk.end = walk.end.plus(header.frame_bytes() as u64);
+        walk.chain = header.chain;
+        walk.frames += 1;
+        walk.sealed = header.seal;
+        walk.claim = walk.claim.max(header.synced);
+    }
+}
+
+/// Everything about a frame that its header does not answer for, before a record of it is handed out.
+fn check_payload(frame: &[u8], header: &FrameHeader, chain_before: u32) -> Result<(), Damage> {
+    if frame.len() < header.frame_bytes() {
+        return Err(Damage::Length);
+    }
+    let (head, payload) = frame.split_at(FRAME_HEADER_BYTES);
+    if chain(chain_before, head, payload) != header.chain {
+        return Err(Damage::PayloadChecksum);
+    }
+    let (mut at, mut records) = (0, 0);
+    while at < payload.len() {
+        let (_, bytes) = decode_record(&payload[at..], header.first)?;
+        at += bytes;
+        records += 1;
+    }
+    if records == header.records { Ok(()) } else { Err(Damage::Record) }
+}
+
+fn visit(
+    payload: &[u8],
+    header: &FrameHeader,
+    walk: &mut Walk,
+    visitor: &mut dyn FnMut(Record<'_>) -> Result<(), JournalError>,
+) -> Result<(), WalkError> {
+    let mut at = 0;
+    while at < payload.len() {
+        let position = header.first.plus((FRAME_HEADER_BYTES + at) as u64);
+        let (record, bytes) = decode_record(&payload[at..], position).expect("checked before");
+        walk.last_at = Some(record.at);
+        walk.records += 1;
+        visitor(record).map_err(WalkError::Visitor)?;
+        at += bytes;
+    }
+    Ok(())
+}
+
+/// What stands in a segment behind the last good frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remains {
+    /// The last position that any whole header there names as synced; zero if there is none.
+    pub(super) claim: Position,
+    /// Offset after the last byte that is not zero; `from` if all are.
+    pub(super) used: u64,
+}
+
+/// Searches from offset `from` on at every 8 bytes for frame headers.
+///
+/// `first` is the position at which the segment begins, where that is known: then a header must stand where it says.
+pub(super) fn search<F: StorageFile>(
+    window: &mut Window<F>,
+    from: u64,
+    salt: u64,
+    first: Option<Position>,
+) -> io::Result<Remains> {
+    let mut used = from;
+    let mut candidates = Vec::new();
+    window.pieces(from, u64::MAX, |_, piece, offset| {
+        // Most of it is zeros that were allocated and never written.
+        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
+            used = offset + last as u64 + 1;
+            let heads = piece[..=last].chunks(ALIGNMENT).enumerate().filter(|(_, word)| word.starts_with(&FRAME_MAGIC));
+            candidates.extend(heads.map(|(index, _)| offset + (index * ALIGNMENT) as u64));
+        }
+        Ok(())
+    })?;
+    let mut claim = Position::ZERO;
+    for offset in candidates {
+        let head = window.slice(offset, FRAME_HEADER_BYTES)?;
+        let found = match first {
+            Some(first) => FrameHeader::decode(head, salt, first.plus(offset - SEGMENT_HEADER_BYTES as u64)),
+            None => FrameHeader::decode_anywhere(head, salt),
+        };
+        claim = claim.max(found.map_or(Position::ZERO, |header| header.synced));
+    }
+    Ok(Remains { claim, used })
+}

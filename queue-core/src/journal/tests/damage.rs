@@ -1,0 +1,158 @@
+//! Torn tails, flipped bits, missing and foreign files, two owners.
+
+use super::*;
+use std::collections::BTreeMap;
+
+/// A store of `frames` frames, each sealed by what follows but the last.
+fn files(frames: u8) -> (BTreeMap<String, Vec<u8>>, Vec<Kept>) {
+    let (disk, records) = filled(FsyncPolicy::Always, frames);
+    (disk.files(), records)
+}
+
+fn check(files: BTreeMap<String, Vec<u8>>, whole: &[Kept], torn: bool) {
+    let disk = SimDisk::with_files(files);
+    let (journal, recovered, found) = reopen(&disk, FsyncPolicy::Always).expect("a torn tail is cut");
+    assert_eq!(found, whole);
+    assert_eq!(recovered.torn_bytes > 0, torn, "{recovered:?}");
+    assert_eq!(recovered.torn_files.len(), usize::from(torn));
+    drop(journal);
+    let (mut journal, again, found) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    assert_eq!((found.as_slice(), again.clean, again.torn_bytes), (whole, true, 0));
+    let more = append(&mut journal, 50, 50, 50);
+    commit(&mut journal, 50);
+    drop(journal);
+    let (_, _, found) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    assert_eq!(found, [whole, &[more]].concat());
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_loses_only_its_frame() {
+    let (files, records) = files(3);
+    let name = "00000001.segment";
+    let used = files[name].iter().rposition(|byte| *byte != 0).expect("it is used") + 1;
+    let last_frame = usize::try_from(records[4].position.get()).expect("small") - 48 + 64;
+    for cut in last_frame..used {
+        let mut files = files.clone();
+        let segment = files.get_mut(name).expect("it is there");
+        segment[cut..].fill(0);
+        let torn = segment[last_frame..].iter().any(|byte| *byte != 0);
+        check(files.clone(), &records[..4], torn);
+        // The same with the file ending there.
+        files.get_mut(name).expect("it is there").truncate(cut);
+        check(files, &records[..4], torn);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_last_frame_cuts_it_and_before_it_is_corruption() {
+    let (files, records) = files(3);
+    let name = "00000001.segment";
+    let last_frame = usize::try_from(records[4].position.get()).expect("small") - 48 + 64;
+    let used = files[name].iter().rposition(|byte| *byte != 0).expect("it is used") + 1;
+    for byte in 0..used {
+        let mut files = files.clone();
+        files.get_mut(name).expect("it is there")[byte] ^= 1 << (byte % 8);
+        if byte >= last_frame {
+            check(files, &records[..4], true);
+            continue;
+        }
+        let disk = SimDisk::with_files(files.clone());
+        let error = reopen(&disk, FsyncPolicy::Always).expect_err("corruption");
+        assert!(matches!(error, JournalError::Corrupt { .. }), "byte {byte}: {error}");
+        assert_eq!(disk.files(), files, "nothing was changed");
+    }
+}
+
+#[test]
+fn corruption_names_file_offset_positions_and_the_command() {
+    let (mut files, records) = files(3);
+    files.get_mut("00000001.segment").expect("it is there")[64 + 60] ^= 1;
+    let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption").to_string();
+    let synced = records[4].position.get() - 48;
+    let expected = format!(
+        "00000001.segment is damaged at offset 64 (position 0): the payload's checksum differs; everything before \
+         position {synced} had been synced, so this is not a torn tail; nothing was changed; to look at it and repair \
+         it offline: longshore journal repair --data simulated disk"
+    );
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_bad_frame_that_a_seal_names_is_corruption() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    append(&mut journal, 1, 1, 10);
+    journal.close(1).expect("it closes");
+    let mut files = disk.files();
+    files.get_mut("00000001.segment").expect("it is there")[64 + 50] ^= 1;
+    let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
+    assert!(matches!(error, JournalError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_missing_segment_is_named() {
+    let (mut files, _) = files(100);
+    files.remove("00000002.segment");
+    let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
+    assert!(
+        matches!(&error, JournalError::Corrupt { file, damage: Damage::FileMissing, .. } if file == "00000002.segment"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_missing_or_damaged_manifest_is_named() {
+    let (whole, _) = files(3);
+    let mut missing = whole.clone();
+    missing.remove("MANIFEST");
+    let mut damaged = whole.clone();
+    damaged.get_mut("MANIFEST").expect("it is there")[20] ^= 1;
+    let mut empty = whole;
+    empty.get_mut("MANIFEST").expect("it is there").clear();
+    for files in [missing, damaged, empty] {
+        let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
+        assert!(matches!(&error, JournalError::Corrupt { file, .. } if file == "MANIFEST"), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused() {
+    let (mut files, _) = files(3);
+    files.get_mut("MANIFEST").expect("it is there")[8] = 9;
+    let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("unknown");
+    assert!(matches!(error, JournalError::UnknownVersion { version: 9, .. }), "{error}");
+}
+
+#[test]
+fn a_directory_of_another_program_is_left_alone() {
+    for name in ["PG_VERSION", "MANIFEST"] {
+        let files: BTreeMap<_, _> = [(name.to_owned(), b"something else".to_vec())].into();
+        let disk = SimDisk::with_files(files.clone());
+        let error = reopen(&disk, FsyncPolicy::Always).expect_err("foreign");
+        assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
+        assert_eq!((disk.files(), disk.calls()), (files, 0));
+    }
+}
+
+#[test]
+fn a_second_owner_is_refused_until_the_first_ends() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let storage = DirStorage::new(directory.path().join("data"));
+    let (journal, ..) = reopen(&storage, FsyncPolicy::Always).expect("it opens");
+    let error = reopen(&storage, FsyncPolicy::Always).expect_err("locked");
+    let owner = format!("process {}", std::process::id());
+    assert!(matches!(&error, JournalError::Locked { owner: found, .. } if *found == owner), "{error}");
+    drop(journal);
+    reopen(&storage, FsyncPolicy::Always).expect("it opens");
+}
+
+#[test]
+fn a_visitor_that_refuses_stops_the_opening_and_changes_nothing() {
+    let (disk, _) = filled(FsyncPolicy::Always, 3);
+    let before = disk.files();
+    let error = Journal::open(disk.clone(), small(FsyncPolicy::Always), &mut |_| Err("unknown kind".into()))
+        .expect_err("refused");
+    assert_eq!(error.to_string(), "the record at position 48 (kind 0) cannot be applied");
+    assert_eq!(std::error::Error::source(&error).expect("a reason").to_string(), "unknown kind");
+    assert_eq!(disk.files(), before);
+}

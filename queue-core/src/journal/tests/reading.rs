@@ -1,0 +1,60 @@
+//! The reader of a running journal.
+
+use super::*;
+
+fn collect(reader: &mut Reader<SimDisk>, from: Position, bytes: u64) -> (Vec<Kept>, Chunk) {
+    let mut records = Vec::new();
+    let chunk = reader.read(from, bytes, &mut |record| records.push(Kept::of(record))).expect("it reads");
+    (records, chunk)
+}
+
+#[test]
+fn records_are_read_in_chunks_up_to_the_frontier() {
+    let (disk, mut records) = filled(FsyncPolicy::Always, 100);
+    let (mut journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let mut reader = journal.reader();
+    records.push(append(&mut journal, 100, 100, 10));
+    let (mut found, mut from) = (Vec::new(), Position::ZERO);
+    loop {
+        let (some, chunk) = collect(&mut reader, from, 1000);
+        found.extend(some);
+        let Chunk::Read { next, at_frontier } = chunk else { panic!("{chunk:?}") };
+        from = next;
+        if at_frontier {
+            break;
+        }
+    }
+    assert_eq!(found, records[..200], "the open frame is not there yet");
+    commit(&mut journal, 100);
+    let (found, chunk) = collect(&mut reader, from, 1000);
+    assert_eq!(found, records[200..]);
+    assert_eq!(chunk, Chunk::Read { next: journal.frontier(), at_frontier: true });
+}
+
+#[test]
+fn reading_begins_at_any_record_also_across_rotations() {
+    let (disk, records) = filled(FsyncPolicy::Always, 100);
+    let (journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let mut reader = journal.reader();
+    for (index, record) in records.iter().enumerate() {
+        assert_eq!(collect(&mut reader, record.position, u64::MAX).0, records[index..]);
+    }
+}
+
+#[test]
+fn a_position_between_records_is_refused() {
+    let (disk, records) = filled(FsyncPolicy::Always, 3);
+    let (journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let wrong = records[2].position.plus(8);
+    let error = journal.reader().read(wrong, 1000, &mut |_| ()).expect_err("no record is there");
+    assert!(matches!(error, JournalError::Corrupt { position, .. } if position == wrong), "{error}");
+}
+
+#[test]
+fn a_reader_beyond_the_frontier_finds_nothing() {
+    let (disk, _) = filled(FsyncPolicy::Always, 3);
+    let (journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let beyond = journal.frontier().plus(800);
+    let (found, chunk) = collect(&mut journal.reader(), beyond, 1000);
+    assert_eq!((found.len(), chunk), (0, Chunk::Read { next: beyond, at_frontier: true }));
+}

@@ -1,0 +1,430 @@
+//! The journal's writer: the open frame, what is written and synced, when the next commit is due.
+//!
+//! Leaves the calls to the disk to `commit` and `segments`, and threads and time to the caller.
+//! Invariants: at most one commit runs at a time; synced ≤ written ≤ end; the frontier never goes back; once a write or
+//! sync has failed, nothing is begun any more. Times are milliseconds of one clock that does not go back.
+
+use std::sync::Arc;
+
+use super::commit::{Commit, Committed, FinishedSync, PendingSync, Target};
+use super::format::{
+    COMMAND_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader, Manifest, RECORD_HEAD_BYTES,
+    SEGMENT_HEADER_BYTES, close_record,
+};
+use super::reader::{Reader, Shared};
+use super::recovery::{self, Recovered, VisitError};
+use super::segments::{Full, Maintained, Maintenance, Next, Preparation, Segment, segment_bytes};
+use super::storage::Storage;
+use super::{FsyncPolicy, JournalError, Options, Position, Record};
+
+/// After this long without a write the last data is sealed.
+const SEAL_AFTER_MS: u64 = 100;
+/// Under `everysec`: from the first write that is not synced to the sync.
+const SYNC_AFTER_MS: u64 = 1000;
+/// Under `everysec`: a sync this late holds replies back.
+const SYNC_LATE_MS: u64 = 2000;
+/// Where records begin in a frame's buffer.
+const PREFIX_BYTES: usize = SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES;
+/// A buffer that one large frame blew up is given back beyond this.
+const BUFFER_KEPT_BYTES: usize = 4 << 20;
+
+/// The append log of one directory, held by its only owner.
+///
+/// Dropping it writes nothing: what was appended and not committed is gone. [`Journal::close`] is the clean stop.
+#[derive(Debug)]
+pub struct Journal<S: Storage> {
+    storage: S,
+    options: Options,
+    manifest: Manifest,
+    shared: Arc<Shared>,
+    open: OpenFrame,
+    /// The other of the two buffers that frames take turns in.
+    spare: Vec<u8>,
+    current: Option<Arc<Segment<S::File>>>,
+    next: Next<S>,
+    chain: u32,
+    written: Position,
+    synced: Position,
+    frontier: Position,
+    committing: bool,
+    syncing: bool,
+    /// Whether a frame was written that no seal names yet.
+    unsealed: bool,
+    last_write_at: u64,
+    /// When the oldest write that is not synced began.
+    unsynced_since: Option<u64>,
+    failed: Option<JournalError>,
+    _lock: S::Lock,
+}
+
+/// The frame that records are being appended to.
+#[derive(Debug)]
+struct OpenFrame {
+    buffer: Vec<u8>,
+    start: Position,
+    records: u32,
+}
+
+impl OpenFrame {
+    fn new(start: Position, mut buffer: Vec<u8>) -> OpenFrame {
+        buffer.clear();
+        if buffer.capacity() > BUFFER_KEPT_BYTES {
+            buffer.shrink_to(BUFFER_KEPT_BYTES);
+        }
+        buffer.resize(PREFIX_BYTES, 0);
+        OpenFrame { buffer, start, records: 0 }
+    }
+
+    fn payload_bytes(&self) -> usize {
+        self.buffer.len() - PREFIX_BYTES
+    }
+
+    /// Where the next record will stand.
+    fn next(&self) -> Position {
+        self.start.plus((self.buffer.len() - SEGMENT_HEADER_BYTES) as u64)
+    }
+
+    fn end(&self) -> Position {
+        if self.records == 0 { self.start } else { self.next() }
+    }
+}
+
+/// What recovery found, and the writer goes on from.
+pub(super) struct Start<S: Storage> {
+    pub(super) manifest: Manifest,
+    pub(super) shared: Arc<Shared>,
+    pub(super) current: Option<Arc<Segment<S::File>>>,
+    pub(super) next: Preparation<S>,
+    pub(super) chain: u32,
+    pub(super) end: Position,
+    pub(super) lock: S::Lock,
+}
+
+impl<S: Storage> Journal<S> {
+    /// Takes the directory's lock, makes its first files if it is new, hands every record in order to `visitor`, cuts a
+    /// torn tail (keeping its bytes beside), makes what is left durable, and is ready to append.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Locked`], [`JournalError::Foreign`], [`JournalError::UnknownVersion`] and
+    /// [`JournalError::Corrupt`] change nothing in the directory; [`JournalError::Refused`] carries the visitor's
+    /// reason. Opening may be tried again after any of them, and after a crash at any point.
+    pub fn open(
+        storage: S,
+        options: Options,
+        visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>,
+    ) -> Result<(Journal<S>, Recovered), JournalError> {
+        recovery::open(storage, options, visitor)
+    }
+
+    pub(super) fn start(storage: S, options: Options, start: Start<S>) -> Journal<S> {
+        Journal {
+            storage,
+            options,
+            manifest: start.manifest,
+            shared: start.shared,
+            open: OpenFrame::new(start.end, Vec::new()),
+            spare: Vec::new(),
+            current: start.current,
+            next: Next::new(start.next),
+            chain: start.chain,
+            written: start.end,
+            synced: start.end,
+            frontier: start.end,
+            committing: false,
+            syncing: false,
+            unsealed: false,
+            last_write_at: 0,
+            unsynced_since: None,
+            failed: None,
+            _lock: start.lock,
+        }
+    }
+
+    /// Appends a record to the open frame, in memory, and returns where it stands.
+    ///
+    /// `body` must only push to the vector: what is in it belongs to the frame. `at` is the machine's steady clock in
+    /// milliseconds, below 2^48. The record is stored once the frontier has passed its position.
+    ///
+    /// # Panics
+    ///
+    /// If the frame would exceed [`FRAME_BYTES_MAX`]; [`Journal::must_commit`] tells in time, before a command.
+    pub fn append(&mut self, kind: u16, skippable: bool, at: u64, body: impl FnOnce(&mut Vec<u8>)) -> Position {
+        let position = self.open.next();
+        let buffer = &mut self.open.buffer;
+        let start = buffer.len();
+        buffer.resize(start + RECORD_HEAD_BYTES, 0);
+        body(buffer);
+        assert!(buffer.len() >= start + RECORD_HEAD_BYTES, "a body only adds to the frame");
+        close_record(buffer, start, kind, skippable, at);
+        self.open.records += 1;
+        assert!(self.open.payload_bytes() <= FRAME_BYTES_MAX, "a command fits what is left of its frame");
+        position
+    }
+
+    /// Where the next record will stand, if it is appended before a commit begins.
+    pub fn next_position(&self) -> Position {
+        self.open.next()
+    }
+
+    /// The position after the last appended record.
+    pub fn end(&self) -> Position {
+        self.open.end()
+    }
+
+    /// Everything before it was handed to the kernel.
+    pub fn written(&self) -> Position {
+        self.written
+    }
+
+    /// Everything before it was synced.
+    pub fn synced(&self) -> Position {
+        self.synced
+    }
+
+    /// What the policy lets leave: replies about records before it may be sent.
+    pub fn frontier(&self) -> Position {
+        self.frontier
+    }
+
+    /// The policy it was opened with.
+    pub fn policy(&self) -> FsyncPolicy {
+        self.options.policy
+    }
+
+    /// Bytes of records in the open frame.
+    pub fn open_bytes(&self) -> usize {
+        self.open.payload_bytes()
+    }
+
+    /// Whether the open frame must be committed before another command of up to [`COMMAND_BYTES_MAX`] is applied.
+    pub fn must_commit(&self) -> bool {
+        self.open.payload_bytes() > FRAME_BYTES_MAX - COMMAND_BYTES_MAX
+    }
+
+    /// The failure that ended this journal, if one did.
+    pub fn failed(&self) -> Option<&JournalError> {
+        self.failed.as_ref()
+    }
+
+    /// Set while the next segment cannot be prepared: new work must be refused before it is applied.
+    pub fn full(&self) -> Option<Full> {
+        let reason = self.next.failure()?.to_owned();
+        let (used, capacity) = self.usage();
+        Some(Full { reason, room_bytes: (capacity - used).saturating_sub(FRAME_HEADER_BYTES as u64) })
+    }
+
+    /// A reader with file handles of its own, which may live on any thread.
+    pub fn reader(&self) -> Reader<S> {
+        Reader::new(self.storage.clone(), Arc::clone(&self.shared), self.manifest.clone())
+    }
+
+    /// Closes what there is to write and hands it out: the open frame, or a seal when one is due.
+    ///
+    /// `None` if there is nothing, if a commit is running, if the journal has failed, or if the frame needs the next
+    /// segment while maintenance has it (try again once that is finished). Appending goes on meanwhile, into the next
+    /// frame. Call it between commands only: a frame holds whole commands.
+    pub fn begin_commit(&mut self, now_ms: u64) -> Option<Commit<S>> {
+        if self.open.records > 0 {
+            self.begin_frame(now_ms, false)
+        } else if self.seal_due().is_some_and(|due| due <= now_ms) {
+            self.begin_frame(now_ms, true)
+        } else {
+            None
+        }
+    }
+
+    /// Takes a commit back that has run. Returns the frontier.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OutcomeUnknown`] if the write or the sync failed, now or before: final.
+    pub fn finish_commit(&mut self, committed: Committed<S>) -> Result<Position, JournalError> {
+        assert!(self.committing, "a commit is finished where it was begun");
+        self.committing = false;
+        self.spare = committed.buffer;
+        let segment = self.unless_failed(committed.outcome)?;
+        if self.current.as_ref().is_none_or(|current| current.number != segment.number) {
+            let number = segment.number + 1;
+            self.next = Next::new(Preparation::new(number, segment_bytes(&self.options, number)));
+            self.shared.add_segment(segment.number, segment.first);
+            self.current = Some(segment);
+        }
+        self.chain = committed.header.chain;
+        self.written = committed.end;
+        self.synced = self.synced.max(committed.synced);
+        self.unsealed = !committed.header.seal;
+        self.last_write_at = committed.begun_at;
+        if self.synced == self.written {
+            self.unsynced_since = None;
+        } else if self.synced == committed.header.first || self.unsynced_since.is_none() {
+            self.unsynced_since = Some(committed.begun_at);
+        }
+        Ok(self.move_frontier(committed.begun_at))
+    }
+
+    /// Under `everysec`: hands out the sync that is due, which may run beside a commit.
+    pub fn begin_sync(&mut self, now_ms: u64) -> Option<PendingSync<S>> {
+        if self.failed.is_some() || self.syncing || self.sync_due().is_none_or(|due| due > now_ms) {
+            return None;
+        }
+        let segment = Arc::clone(self.current.as_ref()?);
+        self.syncing = true;
+        Some(PendingSync { segment, up_to: self.written, begun_at: now_ms })
+    }
+
+    /// Takes a sync back that has run. Returns the frontier.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OutcomeUnknown`] if it failed, now or before: final.
+    pub fn finish_sync(&mut self, finished: FinishedSync) -> Result<Position, JournalError> {
+        self.syncing = false;
+        self.unless_failed(finished.outcome)?;
+        self.synced = self.synced.max(finished.up_to);
+        // Whatever was written since the sync began is at most that old.
+        self.unsynced_since = (self.written > self.synced).then_some(finished.begun_at);
+        Ok(self.move_frontier(finished.begun_at))
+    }
+
+    /// Hands out the next step of preparing the segment to come, paced by what was written. Call it between commits.
+    ///
+    /// A preparation that fails sets [`Journal::full`]; it is tried again after a second.
+    pub fn begin_maintenance(&mut self, now_ms: u64) -> Option<Maintenance<S>> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let (used, capacity) = self.usage();
+        self.next.begin(&self.storage, used, capacity, now_ms)
+    }
+
+    /// Takes a step of maintenance back that has run.
+    pub fn finish_maintenance(&mut self, maintained: Maintained<S>) {
+        self.next.finish(maintained);
+    }
+
+    /// The three steps of maintenance in one, on this thread.
+    pub fn maintain(&mut self, now_ms: u64) {
+        if let Some(step) = self.begin_maintenance(now_ms) {
+            self.finish_maintenance(step.run());
+        }
+    }
+
+    /// When [`Journal::begin_commit`] or [`Journal::begin_sync`] will have something to do although nothing is appended.
+    pub fn next_due(&self) -> Option<u64> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let sync = if self.syncing { None } else { self.sync_due() };
+        self.seal_due().into_iter().chain(sync).min()
+    }
+
+    /// The clean stop: commits what is open, syncs, seals, and gives up the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OutcomeUnknown`] if a write or sync failed, now or before.
+    ///
+    /// # Panics
+    ///
+    /// If a commit or maintenance that was begun is not finished.
+    pub fn close(mut self, now_ms: u64) -> Result<(), JournalError> {
+        if self.open.records > 0 {
+            self.commit_here(now_ms, false)?;
+        }
+        if self.unsealed {
+            self.commit_here(now_ms, true)?;
+        }
+        self.unless_failed(Ok(()))
+    }
+
+    /// Writes and syncs a seal here and now: the end of recovery.
+    pub(super) fn seal(&mut self) -> Result<(), JournalError> {
+        self.commit_here(0, true)
+    }
+
+    fn commit_here(&mut self, now_ms: u64, seal: bool) -> Result<(), JournalError> {
+        self.unless_failed(Ok(()))?;
+        let commit = self.begin_frame(now_ms, seal).expect("no commit and no maintenance is running");
+        self.finish_commit(commit.run()).map(|_| ())
+    }
+
+    fn begin_frame(&mut self, now_ms: u64, seal: bool) -> Option<Commit<S>> {
+        if self.committing || self.failed.is_some() {
+            return None;
+        }
+        let target = self.target()?;
+        self.committing = true;
+        let end = self.open.start.plus((self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64);
+        let next = OpenFrame::new(end, std::mem::take(&mut self.spare));
+        let closed = std::mem::replace(&mut self.open, next);
+        let everything_before_is_synced = seal || matches!(target, Target::Rotate { .. });
+        let header = FrameHeader {
+            policy: self.options.policy,
+            seal,
+            salt: self.manifest.segment_salt(match &target {
+                Target::Stay(segment) => segment.number,
+                Target::Rotate { next, .. } => next.number,
+            }),
+            first: closed.start,
+            records: closed.records,
+            payload_bytes: u32::try_from(closed.payload_bytes()).expect("a frame is at most 32 MiB"),
+            synced: if everything_before_is_synced { closed.start } else { self.synced },
+            chain: 0,
+        };
+        Some(Commit {
+            storage: self.storage.clone(),
+            target,
+            buffer: closed.buffer,
+            header,
+            chain_before: self.chain,
+            sync_before: seal && self.synced < self.written,
+            sync_after: seal || self.options.policy == FsyncPolicy::Always,
+            begun_at: now_ms,
+        })
+    }
+
+    /// The current segment if the open frame fits it, else the next. `None` while maintenance has that.
+    fn target(&mut self) -> Option<Target<S>> {
+        let frame_bytes = (self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64;
+        if let Some(current) = &self.current
+            && current.offset(self.open.start) + frame_bytes <= current.capacity
+        {
+            return Some(Target::Stay(Arc::clone(current)));
+        }
+        let next = self.next.take()?;
+        let salt = self.manifest.segment_salt(next.number);
+        Some(Target::Rotate { leave: self.current.clone(), next, salt })
+    }
+
+    /// Bytes used of the current segment, and its size.
+    fn usage(&self) -> (u64, u64) {
+        self.current.as_ref().map_or((0, 0), |current| (current.offset(self.written), current.capacity))
+    }
+
+    fn seal_due(&self) -> Option<u64> {
+        let idle = self.unsealed && !self.committing && self.open.records == 0;
+        (idle && self.options.policy != FsyncPolicy::No).then_some(self.last_write_at + SEAL_AFTER_MS)
+    }
+
+    fn sync_due(&self) -> Option<u64> {
+        let since = self.unsynced_since?;
+        (self.options.policy == FsyncPolicy::EverySec).then_some(since + SYNC_AFTER_MS)
+    }
+
+    fn move_frontier(&mut self, now_ms: u64) -> Position {
+        let late = self.sync_due().is_some_and(|due| now_ms >= due + SYNC_LATE_MS);
+        let open_to = if self.options.policy == FsyncPolicy::Always || late { self.synced } else { self.written };
+        self.frontier = self.frontier.max(open_to);
+        self.shared.set_frontier(self.frontier);
+        self.frontier
+    }
+
+    /// Passes `outcome` on, or makes its failure the journal's end. An earlier failure comes first.
+    fn unless_failed<T>(&mut self, outcome: Result<T, super::errors::Failure>) -> Result<T, JournalError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        outcome.map_err(|failure| self.failed.insert(failure.unknown()).clone())
+    }
+}
