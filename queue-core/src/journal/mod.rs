@@ -104,14 +104,13 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The defaults named at each field, with a `store_salt` drawn from the process's hash seed.
+    /// The defaults named at each field, and a `store_salt` from the operating system.
     fn default() -> Options {
-        use std::hash::BuildHasher;
         Options {
             policy: FsyncPolicy::Always,
             segment_bytes_first: 1 << 20,
             segment_bytes_max: 64 << 20,
-            store_salt: std::hash::RandomState::new().hash_one("longshore store"),
+            store_salt: u64::from_le_bytes(crate::random::bytes()),
         }
     }
 }
