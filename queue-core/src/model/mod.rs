@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod base64;
+mod check;
 mod command;
 pub mod duration;
 mod error;
@@ -15,12 +16,12 @@ mod job_json;
 pub mod json;
 mod limits;
 mod options;
-mod options_json;
 mod reply;
 mod settings;
 mod worker;
 
 pub use backoff::{Backoff, BackoffKind};
+pub use check::is_name;
 pub use command::{
     BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,
 };
@@ -29,7 +30,6 @@ pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
 pub use limits::Limits;
 pub use options::{JobOptions, NewJob};
-pub use options_json::is_name;
 pub use reply::{
     Added, Enqueued, EventPage, EventRecord, Extension, JobPage, LogPage, OperationState, OperationView, QueueCounts,
     QueueView, Reply, Settled, Stats,

@@ -1,0 +1,104 @@
+//! The ranges of a new job: the one place for machine, files and command line.
+//!
+//! What may stand in a field is told once, in `json`; here it is only compared.
+
+use std::fmt::Display;
+
+use super::{Error, JobOptions, Limits, NewJob, json};
+
+impl JobOptions {
+    /// Checks the ranges given at each field.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` naming the field, its value and its range.
+    pub fn check(&self) -> Result<(), Error> {
+        if let Some(id) = &self.id {
+            check(is_name(id) && !id.bytes().all(|byte| byte.is_ascii_digit()), "id", id)?;
+        }
+        for (field, value) in [
+            ("delay_ms", self.delay_ms),
+            ("timeout_ms", self.timeout_ms),
+            ("expires_in_ms", self.expires_in_ms),
+            ("keep_ms", self.keep_ms),
+        ] {
+            let value = value.unwrap_or_default();
+            check(value <= Limits::DURATION_MS, field, value)?;
+        }
+        if let (Some(_), Some(run_at_ms)) = (self.delay_ms, self.run_at_ms) {
+            return Err(Error::bad_arg("run_at_ms", run_at_ms, "either delay_ms or run_at_ms, not both"));
+        }
+        let priority = self.priority.unwrap_or_default();
+        check((-Limits::PRIORITY..=Limits::PRIORITY).contains(&priority), "priority", priority)?;
+        let attempts = self.attempts.unwrap_or(1);
+        check((1..=Limits::ATTEMPTS).contains(&attempts), "attempts", attempts)?;
+        self.backoff.map_or(Ok(()), |backoff| backoff.check())?;
+        let tags = self.tags.len() <= Limits::TAGS && self.tags.iter().all(|tag| is_name(tag));
+        check(tags, "tags", self.tags.join(" "))?;
+        let header_bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        check(header_bytes <= Limits::HEADER_BYTES, "headers", format_args!("{header_bytes} bytes"))?;
+        self.headers.keys().try_for_each(|name| check(is_name(name), "headers", name))
+    }
+}
+
+impl NewJob {
+    /// Checks name, payload and options.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` naming the field, its value and its range.
+    pub fn check(&self) -> Result<(), Error> {
+        if !is_name(&self.name) {
+            return Err(Error::bad_arg("name", &self.name, "text of 1 to 255 bytes without control characters"));
+        }
+        if self.payload.len() > Limits::PAYLOAD_BYTES {
+            let size = format!("{} bytes long", self.payload.len());
+            return Err(Error::bad_arg("payload", size, "at most 1048576 bytes (1 MiB)"));
+        }
+        self.options.check()
+    }
+}
+
+/// Whether `text` can name a queue, job, tag, header or worker: 1 to 255 bytes without control characters.
+pub fn is_name(text: &str) -> bool {
+    (1..=Limits::NAME_BYTES).contains(&text.len()) && !text.contains(char::is_control)
+}
+
+fn check(good: bool, field: &str, value: impl Display) -> Result<(), Error> {
+    let allowed = || json::JOB_OPTIONS.iter().find(|(name, _)| *name == field).map_or("", |(_, allowed)| allowed);
+    if good { Ok(()) } else { Err(Error::bad_arg(field, value, allowed())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{JobOptions, NewJob, json};
+
+    fn check(options: &str, expected: &str) {
+        let read: JobOptions = json::read("options", options.as_bytes(), json::JOB_OPTIONS).expect(options);
+        let error = read.check().expect_err(options);
+        assert!(error.message.starts_with(expected), "{options}: {}", error.message);
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused_by_field_value_and_what_is_allowed() {
+        check(r#"{"timeout_ms": 315360000001}"#, "timeout_ms is 315360000001; allowed: milliseconds");
+        check(r#"{"delay_ms": 1, "run_at_ms": 2}"#, "run_at_ms is 2; allowed: either");
+        check(r#"{"priority": 1001}"#, "priority is 1001; allowed: an integer from -1000 to 1000");
+        check(r#"{"attempts": 0}"#, "attempts is 0; allowed: an integer from 1 to 10000");
+        check(r#"{"backoff": {"kind":"fixed","delay_ms":1,"jitter_percent":101}}"#, "backoff.jitter_percent is 101");
+        check(r#"{"id": "42"}"#, "id is 42; allowed: text of 1 to 255 bytes");
+        check(r#"{"id": ""}"#, "id is empty; allowed: text");
+        check(r#"{"tags": [""]}"#, "tags is empty; allowed: a list");
+        check(r#"{"headers": {"": "1"}}"#, "headers is empty; allowed: an object");
+        check(&format!(r#"{{"headers": {{"a": "{}"}}}}"#, "x".repeat(8192)), "headers is 8193 bytes; allowed");
+    }
+
+    #[test]
+    fn names_and_payloads_have_bounds() {
+        let error = NewJob::new("", "1").check().expect_err("an empty name");
+        assert_eq!(error.message, "name is empty; allowed: text of 1 to 255 bytes without control characters");
+        let error = NewJob::new("send", vec![b' '; (1 << 20) + 1]).check().expect_err("a long payload");
+        assert_eq!(error.message, "payload is 1048577 bytes long; allowed: at most 1048576 bytes (1 MiB)");
+        NewJob::new("send", vec![b' '; 1 << 20]).check().expect("the longest payload");
+    }
+}
