@@ -8,6 +8,7 @@ mod connect;
 pub mod engine;
 mod job_handle;
 pub mod journal;
+pub mod machine;
 pub mod model;
 mod queue;
 pub mod random;

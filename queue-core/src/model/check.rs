@@ -14,7 +14,9 @@ impl JobOptions {
     /// `BADARG` naming the field, its value and its range.
     pub fn check(&self) -> Result<(), Error> {
         if let Some(id) = &self.id {
-            check(is_name(id) && !id.bytes().all(|byte| byte.is_ascii_digit()), "id", id)?;
+            // `#42` is how a number is shown and may be typed, so it is no id either.
+            let digits = id.strip_prefix('#').unwrap_or(id);
+            check(is_name(id) && !digits.bytes().all(|byte| byte.is_ascii_digit()), "id", id)?;
         }
         for (field, value) in [
             ("delay_ms", self.delay_ms),
@@ -28,6 +30,11 @@ impl JobOptions {
         if let (Some(_), Some(run_at_ms)) = (self.delay_ms, self.run_at_ms) {
             return Err(Error::bad_arg("run_at_ms", run_at_ms, "either delay_ms or run_at_ms, not both"));
         }
+        check(
+            self.run_at_ms.unwrap_or_default() <= Limits::RUN_AT_MS,
+            "run_at_ms",
+            self.run_at_ms.unwrap_or_default(),
+        )?;
         let priority = self.priority.unwrap_or_default();
         check((-Limits::PRIORITY..=Limits::PRIORITY).contains(&priority), "priority", priority)?;
         let attempts = self.attempts.unwrap_or(1);
@@ -48,6 +55,12 @@ impl NewJob {
     ///
     /// `BADARG` naming the field, its value and its range.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_name_and_payload()?;
+        self.options.check()
+    }
+
+    /// What [`NewJob::check`] checks but the options, for batches whose jobs share theirs.
+    pub(crate) fn check_name_and_payload(&self) -> Result<(), Error> {
         if !is_name(&self.name) {
             return Err(Error::bad_arg("name", &self.name, "text of 1 to 255 bytes without control characters"));
         }
@@ -55,7 +68,7 @@ impl NewJob {
             let size = format!("{} bytes long", self.payload.len());
             return Err(Error::bad_arg("payload", size, "at most 1048576 bytes (1 MiB)"));
         }
-        self.options.check()
+        Ok(())
     }
 }
 
@@ -87,6 +100,7 @@ mod tests {
         check(r#"{"attempts": 0}"#, "attempts is 0; allowed: an integer from 1 to 10000");
         check(r#"{"backoff": {"kind":"fixed","delay_ms":1,"jitter_percent":101}}"#, "backoff.jitter_percent is 101");
         check(r#"{"id": "42"}"#, "id is 42; allowed: text of 1 to 255 bytes");
+        check(r##"{"id": "#42"}"##, "id is #42; allowed: text");
         check(r#"{"id": ""}"#, "id is empty; allowed: text");
         check(r#"{"tags": [""]}"#, "tags is empty; allowed: a list");
         check(r#"{"headers": {"": "1"}}"#, "headers is empty; allowed: an object");

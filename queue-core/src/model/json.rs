@@ -22,7 +22,7 @@ const TEXT: &str = "text of at most 255 bytes";
 pub const JOB_OPTIONS: &[Field] = &[
     ("id", "text of 1 to 255 bytes with at least one character that is not a digit"),
     ("delay_ms", INTEGER_MS),
-    ("run_at_ms", "milliseconds since 1970 as an integer from 0"),
+    ("run_at_ms", "milliseconds since 1970 as an integer from 0 to 253402300799999 (the end of the year 9999)"),
     ("priority", "an integer from -1000 to 1000"),
     ("lifo", "true or false"),
     ("attempts", "an integer from 1 to 10000"),

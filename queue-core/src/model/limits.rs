@@ -35,6 +35,9 @@ impl Limits {
     pub const ATTEMPTS: u64 = 10_000;
     /// Longest duration that any option takes, in milliseconds (10 years of 365 days).
     pub const DURATION_MS: u64 = 10 * 365 * 86_400_000;
+    /// Latest wall time that an option takes, in milliseconds since the Unix epoch: the end of the year 9999, beyond
+    /// which no tool can write it.
+    pub const RUN_AT_MS: u64 = 253_402_300_799_999;
     /// Longest lease, in milliseconds (24 h); the shortest is 100 ms.
     pub const LEASE_MS: u64 = 86_400_000;
     /// Shortest lease, in milliseconds.

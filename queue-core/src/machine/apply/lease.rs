@@ -1,0 +1,204 @@
+//! Leasing, extending, progress and log: what a worker asks while it holds a job or wants one.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::super::rows::{EXPIRED, Row};
+use super::super::{Event, Machine, Sink};
+use super::{check_bytes, check_name, number};
+use crate::model::{
+    Error, Extension, JobState, LeaseOrder, LeaseRef, LeaseToken, LeasedJob, Limits, LogLine, Now, Reply, Word,
+};
+
+pub(super) fn stale(lease: LeaseRef) -> Error {
+    Error::new(
+        Word::Stale,
+        format!("token {} does not hold job {}: the lease ended or another holds it", lease.token, lease.number),
+    )
+}
+
+fn check_lease_ms(lease_ms: Option<u64>) -> Result<(), Error> {
+    match lease_ms.filter(|ms| !(Limits::LEASE_MS_MIN..=Limits::LEASE_MS).contains(ms)) {
+        Some(ms) => Err(Error::bad_arg("lease_ms", ms, "milliseconds from 100 to 86400000 (24 h)")),
+        None => Ok(()),
+    }
+}
+
+impl LeaseOrder {
+    /// Checks every range.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_name("worker", &self.worker)?;
+        if self.limit == 0 || self.limit > Limits::LEASE_JOBS {
+            return Err(Error::bad_arg("limit", self.limit, "1 to 1000 jobs"));
+        }
+        if self.queues.is_empty() || self.queues.len() > Limits::LEASE_QUEUES {
+            return Err(Error::bad_arg("queues", format_args!("a list of {}", self.queues.len()), "1 to 1000 queues"));
+        }
+        self.queues.iter().try_for_each(|queue| check_name("queue", queue))?;
+        check_lease_ms(self.lease_ms)
+    }
+}
+
+impl Machine {
+    pub(super) fn lease(
+        &mut self,
+        now: Now,
+        order: &LeaseOrder,
+        sink: &mut impl Sink,
+    ) -> Result<Vec<LeasedJob>, Error> {
+        order.check()?;
+        let mut leased = Vec::new();
+        for name in &order.queues {
+            let Some(queue) = self.queue_id(name) else { continue };
+            while leased.len() < order.limit as usize {
+                let entry = &self.queues[queue as usize];
+                let first = if entry.paused.is_some() { None } else { entry.first_waiting(&self.rows) };
+                let Some(job) = first else { break };
+                let lease_ms = order.lease_ms.unwrap_or_else(|| entry.effective(|s| s.lease_ms, &self.defaults));
+                leased.push(self.hand_out(now, job, lease_ms, &order.worker, sink));
+            }
+        }
+        Ok(leased)
+    }
+
+    fn hand_out(&mut self, now: Now, job: u64, lease_ms: u64, worker: &str, sink: &mut impl Sink) -> LeasedJob {
+        let worker = match self.workers.find(worker) {
+            Some(known) => known,
+            None => {
+                let next = self.workers.next();
+                self.emit(now, sink, &Event::WorkerAdded { worker: next, text: worker });
+                next
+            }
+        };
+        let token = self.last_token.next();
+        self.emit(now, sink, &Event::Leased { number: number(job), token, worker, expires_at: now.steady + lease_ms });
+        let row = self.rows.get(job).expect("a job that was just leased is there");
+        let policy = self.policies.get(row.policy);
+        let more = row.more.as_ref();
+        LeasedJob {
+            number: number(job),
+            token,
+            queue: self.queues[row.queue as usize].name.to_string(),
+            name: self.names.get(row.name).to_string(),
+            id: more.and_then(|more| more.id.as_deref().map(str::to_owned)),
+            attempt: u32::from(row.attempt) + 1,
+            attempts: policy.attempts,
+            lease_ms,
+            timeout_ms: policy.timeout_ms,
+            enqueued_at_ms: self.to_wall(row.enqueued_at),
+            headers: headers(row, sink),
+            payload: sink.read(row.payload),
+        }
+    }
+
+    /// The row that `lease` holds.
+    pub(super) fn held(&self, lease: LeaseRef) -> Option<&Row> {
+        let row = self.rows.get(lease.number.0).filter(|row| row.state == JobState::Active)?;
+        (LeaseToken(row.more.as_ref()?.token) == lease.token).then_some(row)
+    }
+
+    /// The row that `lease` held last, whose stall can still be undone.
+    pub(super) fn held_late(&self, lease: LeaseRef) -> Option<&Row> {
+        let row = self.rows.get(lease.number.0)?;
+        let late = row.state == JobState::Waiting && row.has(EXPIRED);
+        (late && LeaseToken(row.more.as_ref()?.token) == lease.token).then_some(row)
+    }
+
+    /// What a beat has to say of a lease: `None` if all is well, else who cancelled it (`Some(Some(…))`) or that it is lost.
+    pub fn lease_trouble(&self, lease: LeaseRef) -> Option<Option<String>> {
+        match self.held(lease) {
+            None => Some(None),
+            Some(row) => row.more.as_ref()?.cancel.as_ref().map(|cancel| Some(cancel.text.to_string())),
+        }
+    }
+
+    pub(super) fn extend(
+        &mut self,
+        now: Now,
+        leases: &[LeaseRef],
+        lease_ms: Option<u64>,
+        sink: &mut impl Sink,
+    ) -> Result<Reply, Error> {
+        check_lease_ms(lease_ms)?;
+        if leases.len() > Limits::BATCH_JOBS {
+            return Err(Error::bad_arg("leases", format_args!("a list of {}", leases.len()), "at most 10000 leases"));
+        }
+        let extended = leases.iter().map(|&lease| self.extend_one(now, lease, lease_ms, sink)).collect();
+        Ok(Reply::Extended(extended))
+    }
+
+    fn extend_one(&mut self, now: Now, lease: LeaseRef, lease_ms: Option<u64>, sink: &mut impl Sink) -> Extension {
+        let Some(row) = self.held(lease) else { return Extension::Lost };
+        let queue = &self.queues[row.queue as usize];
+        let lease_ms = lease_ms.unwrap_or_else(|| queue.effective(|s| s.lease_ms, &self.defaults));
+        let cancel = row.more.as_ref().and_then(|more| more.cancel.as_ref());
+        let answer = match cancel {
+            Some(cancel) => Extension::Cancel { reason: cancel.text.to_string() },
+            None => Extension::Extended { lease_ms },
+        };
+        if cancel.is_none_or(|cancel| now.steady < cancel.at + Limits::CANCEL_GRACE_MS) {
+            let expires_at = (now.steady + lease_ms).max(row.at);
+            self.emit(now, sink, &Event::Extended { number: lease.number, expires_at });
+        }
+        answer
+    }
+
+    pub(super) fn progress(
+        &mut self,
+        now: Now,
+        lease: LeaseRef,
+        value: &Bytes,
+        sink: &mut impl Sink,
+    ) -> Result<Reply, Error> {
+        check_bytes("progress", value.len(), Limits::PROGRESS_BYTES)?;
+        self.held(lease).ok_or_else(|| stale(lease))?;
+        self.emit(now, sink, &Event::Progressed { number: lease.number, value });
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn log(
+        &mut self,
+        now: Now,
+        lease: LeaseRef,
+        lines: &[LogLine],
+        sink: &mut impl Sink,
+    ) -> Result<Reply, Error> {
+        let row = self.held(lease).ok_or_else(|| stale(lease))?;
+        if lines.is_empty() {
+            return Ok(Reply::Done);
+        }
+        let lines = newest(lines);
+        let chunk = serde_json::to_vec(lines).expect("log lines are plain data");
+        let kept: &[super::super::more::LogChunk] = row.more.as_ref().map_or(&[], |more| &more.log);
+        let (mut count, mut bytes) = (lines.len(), chunk.len());
+        let mut drop = kept.len();
+        for old in kept.iter().rev() {
+            count += old.lines as usize;
+            bytes += old.blob.length as usize;
+            if count > Limits::LOG_LINES || bytes > Limits::LOG_BYTES {
+                break;
+            }
+            drop -= 1;
+        }
+        let event = Event::Logged { number: lease.number, lines: lines.len() as u32, drop: drop as u32, chunk: &chunk };
+        self.emit(now, sink, &event);
+        Ok(Reply::Done)
+    }
+}
+
+/// The newest lines that a job's log can hold.
+fn newest(lines: &[LogLine]) -> &[LogLine] {
+    let mut bytes = 0;
+    let fits = lines.iter().rev().take(Limits::LOG_LINES).take_while(|line| {
+        // The line's JSON form around it; at least one line is kept, cut by the worker's own bound.
+        bytes += line.text.len() + 32;
+        bytes <= Limits::LOG_BYTES
+    });
+    &lines[lines.len() - fits.count().max(1)..]
+}
+
+pub(super) fn headers(row: &Row, sink: &impl Sink) -> BTreeMap<String, String> {
+    let headers = row.more.as_ref().and_then(|more| more.headers);
+    headers.map_or_else(BTreeMap::new, |blob| serde_json::from_slice(&sink.read(blob)).unwrap_or_default())
+}

@@ -1,0 +1,317 @@
+//! Reading: jobs, lists, logs, queues, totals. Nothing here emits.
+//!
+//! A list looks at no more than 1,000 jobs a call and says where to go on, so that no reader holds the writer up.
+
+use std::ops::Bound;
+
+use super::super::queue::Tree;
+use super::super::rows::{Row, WALL};
+use super::super::{Machine, Sink};
+use super::lease::headers;
+use super::number;
+use crate::model::{
+    DeadReason, DelayCause, EndedLease, Error, Job, JobFilter, JobPage, JobRef, JobState, JobSummary, LeaseOutcome,
+    Limits, LogLine, LogPage, Now, QueueCounts, QueueView, Reply, Stats,
+};
+
+/// Where a scan goes on: at this key of this order of this queue, inclusive. Its text form is a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Place {
+    queue: u32,
+    /// The position of the state among the filter's.
+    state: usize,
+    /// Which of the state's orders: trees in turn, or the lane of a priority.
+    order: i64,
+    key: i64,
+    number: u64,
+}
+
+impl Place {
+    pub(in super::super) const START: Self = Self { queue: 0, state: 0, order: i64::MIN, key: i64::MIN, number: 0 };
+
+    pub(in super::super) fn parse(text: &str) -> Result<Self, Error> {
+        let bad = || Error::bad_arg("cursor", text, "the cursor of the page before");
+        let parts: Vec<i64> = text.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
+        let [queue, state, order, key, number] = parts[..] else { return Err(bad()) };
+        Ok(Self {
+            queue: queue.try_into().map_err(|_| bad())?,
+            state: state.try_into().map_err(|_| bad())?,
+            order,
+            key,
+            number: number.cast_unsigned(),
+        })
+    }
+
+    pub(in super::super) fn text(&self) -> String {
+        format!("{}.{}.{}.{}.{}", self.queue, self.state, self.order, self.key, self.number.cast_signed())
+    }
+}
+
+/// The states whose jobs a filter can mean.
+pub(in super::super) fn states_of(filter: &JobFilter) -> Vec<JobState> {
+    let all = match (filter.cause, filter.reason) {
+        (Some(_), Some(_)) => &[][..],
+        (Some(_), None) => &[JobState::Delayed][..],
+        (None, Some(_)) => &[JobState::Dead][..],
+        (None, None) => JobState::ALL,
+    };
+    let wanted = |state: &&JobState| filter.states.is_empty() || filter.states.contains(state);
+    all.iter().filter(wanted).copied().collect()
+}
+
+impl Machine {
+    /// Up to `limit` jobs of the filter's queue and states from `place` on, in order; and where to go on.
+    pub(in super::super) fn scan(
+        &self,
+        filter: &JobFilter,
+        states: &[JobState],
+        mut place: Place,
+        limit: usize,
+    ) -> Result<(Vec<u64>, Option<Place>), Error> {
+        let only = match &filter.queue {
+            Some(name) => Some(self.queue_id(name).ok_or_else(|| Error::no_queue(name))?),
+            None => None,
+        };
+        place.queue = place.queue.max(only.unwrap_or(0));
+        let mut found: Vec<u64> = Vec::new();
+        while (place.queue as usize) < self.queues.len() && only.is_none_or(|only| only == place.queue) {
+            while let Some(&state) = states.get(place.state) {
+                // One more than wanted shows where to go on.
+                let wanted = limit + 1 - found.len();
+                for (order, key, number) in self.scan_state(state, place, wanted) {
+                    if found.len() == limit {
+                        return Ok((found, Some(Place { order, key, number, ..place })));
+                    }
+                    found.push(number);
+                }
+                place = Place { state: place.state + 1, queue: place.queue, ..Place::START };
+            }
+            place = Place { queue: place.queue + 1, ..Place::START };
+        }
+        Ok((found, None))
+    }
+
+    fn scan_state(&self, state: JobState, from: Place, limit: usize) -> Vec<(i64, i64, u64)> {
+        let trees: &[Tree] = match state {
+            JobState::Waiting => return self.scan_lanes(from, limit),
+            JobState::WaitingChildren => &[],
+            JobState::Delayed => &[Tree::Delayed, Tree::DelayedWall],
+            JobState::Active => &[Tree::Active],
+            JobState::Completed => &[Tree::Completed, Tree::CompletedOwn],
+            JobState::Dead => &[Tree::Dead],
+            JobState::Cancelled => &[Tree::Cancelled],
+        };
+        let queue = &self.queues[from.queue as usize];
+        let in_order = |(order, tree): (usize, &Tree)| {
+            let order = order as i64;
+            let start = match from.order.cmp(&order) {
+                std::cmp::Ordering::Less => Bound::Unbounded,
+                std::cmp::Ordering::Equal => Bound::Included((from.key.cast_unsigned(), from.number)),
+                std::cmp::Ordering::Greater => Bound::Excluded((u64::MAX, u64::MAX)),
+            };
+            let range = queue.tree(*tree).range((start, Bound::Unbounded));
+            range.map(move |&(at, number)| (order, at.cast_signed(), number))
+        };
+        trees.iter().enumerate().flat_map(in_order).take(limit).collect()
+    }
+
+    fn scan_lanes(&self, from: Place, limit: usize) -> Vec<(i64, i64, u64)> {
+        let queue = &self.queues[from.queue as usize];
+        let mut found = Vec::new();
+        // Lanes go from the largest priority down, so their order in the scan is the priority's negative.
+        for (&std::cmp::Reverse(priority), lane) in &queue.lanes {
+            let order = -i64::from(priority);
+            if order < from.order {
+                continue;
+            }
+            let (rank, hint) = if order == from.order { (from.key, from.number) } else { (i64::MIN, 0) };
+            let in_lane = |number| {
+                let row = self.rows.get(number);
+                row.is_some_and(|row| (row.state, row.queue, row.priority) == (JobState::Waiting, from.queue, priority))
+            };
+            let page = lane.page(&self.rows, rank, hint, limit - found.len(), in_lane);
+            found.extend(page.into_iter().map(|(rank, number)| (order, rank, number)));
+            if found.len() == limit {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether the job is what a filter means, beyond queue and state.
+    pub(in super::super) fn matches(&self, filter: &JobFilter, job: u64, row: &Row) -> bool {
+        let more = row.more.as_ref();
+        let fingerprint = || {
+            let failed = more?.timeline.iter().rev().find_map(|lease| lease.failure.as_ref())?;
+            Some(&*failed.fingerprint)
+        };
+        filter.up_to.is_none_or(|up_to| job <= up_to.0)
+            && filter.cause.is_none_or(|cause| row.detail == cause as u8)
+            && filter.reason.is_none_or(|reason| row.detail == reason as u8)
+            && filter.name.as_deref().is_none_or(|name| **self.names.get(row.name) == *name)
+            && filter
+                .tag
+                .as_deref()
+                .is_none_or(|tag| more.is_some_and(|more| more.tags.iter().any(|known| **known == *tag)))
+            && filter.fingerprint.as_deref().is_none_or(|wanted| fingerprint() == Some(wanted))
+    }
+
+    pub(super) fn list_jobs(
+        &self,
+        filter: &JobFilter,
+        cursor: Option<&str>,
+        limit: u32,
+        sink: &impl Sink,
+    ) -> Result<Reply, Error> {
+        if limit == 0 || limit > Limits::PAGE_ROWS {
+            return Err(Error::bad_arg("limit", limit, "1 to 1000 rows"));
+        }
+        let place = cursor.map_or(Ok(Place::START), Place::parse)?;
+        let states = states_of(filter);
+        let mut page = JobPage::default();
+        let (mut from, budget) = (Some(place), 1_000);
+        while let Some(place) = from.filter(|_| page.jobs.len() < limit as usize && page.looked_at < budget) {
+            let wanted = (limit as usize - page.jobs.len()).min((budget - page.looked_at) as usize);
+            let (found, next) = self.scan(filter, &states, place, wanted)?;
+            page.looked_at += found.len() as u64;
+            for job in found {
+                let row = self.rows.get(job).expect("a job in an order is there");
+                if self.matches(filter, job, row) {
+                    page.jobs.push(self.summary(job, row, sink));
+                }
+            }
+            from = next;
+        }
+        page.cursor = from.map(|place| place.text());
+        Ok(Reply::Jobs(page))
+    }
+
+    fn summary(&self, job: u64, row: &Row, sink: &impl Sink) -> JobSummary {
+        let more = row.more.as_ref();
+        let failure = more.and_then(|more| more.timeline.iter().rev().find_map(|lease| lease.failure.as_ref()));
+        let at = match row.state {
+            JobState::Waiting | JobState::WaitingChildren => None,
+            _ if row.has(WALL) => Some(row.at),
+            _ => Some(self.to_wall(row.at)),
+        };
+        let error = failure.map(|failure| {
+            let text = Self::text(sink, failure.error);
+            text.chars().take(200).collect()
+        });
+        JobSummary {
+            number: number(job),
+            id: more.and_then(|more| more.id.as_deref().map(str::to_owned)),
+            queue: self.queues[row.queue as usize].name.to_string(),
+            name: self.names.get(row.name).to_string(),
+            state: row.state,
+            cause: (row.state == JobState::Delayed).then(|| DelayCause::from_u8(row.detail)).flatten(),
+            reason: (row.state == JobState::Dead).then(|| DeadReason::from_u8(row.detail)).flatten(),
+            priority: i64::from(row.priority),
+            attempt: u32::from(row.attempt),
+            attempts: self.policies.get(row.policy).attempts,
+            enqueued_at_ms: self.to_wall(row.enqueued_at),
+            at_ms: at,
+            tags: more.map_or_else(Vec::new, |more| more.tags.iter().map(ToString::to_string).collect()),
+            error,
+        }
+    }
+
+    pub(super) fn show_job(&self, job: &JobRef, sink: &impl Sink) -> Result<Reply, Error> {
+        let found = self.find(job)?;
+        Ok(Reply::Job(Box::new(self.job(found, sink).expect("a job that was found is there"))))
+    }
+
+    /// Everything there is to say of a job, if it is there.
+    pub fn job(&self, job: u64, sink: &impl Sink) -> Option<Job> {
+        let row = self.rows.get(job)?;
+        let more = row.more.as_ref();
+        let policy = self.policies.get(row.policy);
+        let leases = more
+            .map_or_else(Vec::new, |more| more.timeline.iter().map(|lease| self.ended_lease(lease, sink)).collect());
+        Some(Job {
+            summary: self.summary(job, row, sink),
+            payload: sink.read(row.payload),
+            result: more.and_then(|more| more.result).map(|blob| sink.read(blob)),
+            progress: more.and_then(|more| more.progress).map(|blob| sink.read(blob)),
+            headers: headers(row, sink),
+            backoff: policy.backoff,
+            timeout_ms: policy.timeout_ms,
+            expires_at_ms: more.and_then(|more| more.expires_at).map(|at| self.to_wall(at)),
+            keep_ms: policy.keep_ms,
+            round: more.map_or(1, |more| more.rounds + 1),
+            stalls: u32::from(row.stalls),
+            cancel_requested: more.is_some_and(|more| more.cancel.is_some()),
+            leases_left_out: more.map_or(0, |more| more.leased - more.timeline.len() as u32),
+            log_lines: more.map_or(0, |more| more.log.iter().map(|chunk| chunk.lines).sum()),
+            leases,
+        })
+    }
+
+    fn ended_lease(&self, lease: &super::super::more::LeaseRow, sink: &impl Sink) -> EndedLease {
+        let failure = lease.failure.as_ref();
+        EndedLease {
+            lease: lease.lease,
+            attempt: u32::from(lease.attempt),
+            round: lease.round,
+            worker: self.workers.get(lease.worker).to_string(),
+            leased_at_ms: self.to_wall(lease.leased_at),
+            ended_at_ms: (lease.outcome != LeaseOutcome::Running).then(|| self.to_wall(lease.ended_at)),
+            outcome: lease.outcome,
+            error_kind: failure.map(|failure| failure.kind.to_string()),
+            error: failure.map(|failure| Self::text(sink, failure.error)),
+            fingerprint: failure.map(|failure| failure.fingerprint.to_string()),
+        }
+    }
+
+    pub(super) fn show_log(&self, job: &JobRef, from: u64, sink: &impl Sink) -> Result<Reply, Error> {
+        let row = self.rows.get(self.find(job)?).expect("a job that was found is there");
+        let done = row.state.is_done();
+        let Some(more) = &row.more else { return Ok(Reply::Log(LogPage { first: from, lines: Vec::new(), done })) };
+        let mut first = more.log_dropped;
+        let mut page = LogPage { first: from.max(first), lines: Vec::new(), done };
+        for chunk in &more.log {
+            let end = first + u64::from(chunk.lines);
+            if end > from {
+                let lines: Vec<LogLine> = serde_json::from_slice(&sink.read(chunk.blob)).unwrap_or_default();
+                page.lines.extend(lines.into_iter().skip(page.first.saturating_sub(first) as usize));
+            }
+            first = end;
+        }
+        Ok(Reply::Log(page))
+    }
+
+    pub(super) fn show_queue(&self, now: Now, name: &str) -> Result<Reply, Error> {
+        let queue = self.queue_id(name).ok_or_else(|| Error::no_queue(name))?;
+        Ok(Reply::Queue(Box::new(self.queue_view(now, queue))))
+    }
+
+    pub(super) fn list_queues(&self, now: Now) -> Reply {
+        Reply::Queues(self.queue_names.values().map(|&queue| self.queue_view(now, queue)).collect())
+    }
+
+    fn queue_view(&self, now: Now, queue: u32) -> QueueView {
+        let entry = &self.queues[queue as usize];
+        let oldest = entry.first_waiting(&self.rows).and_then(|job| self.rows.get(job));
+        QueueView {
+            queue: entry.name.to_string(),
+            counts: entry.counts,
+            paused: entry.paused.is_some(),
+            pause_reason: entry.paused.as_deref().filter(|text| !text.is_empty()).map(str::to_owned),
+            oldest_waiting_ms: oldest.map(|row| now.steady.saturating_sub(row.enqueued_at)),
+            settings: self.effective_settings(queue),
+        }
+    }
+
+    pub(super) fn stats(&self, sink: &impl Sink) -> Reply {
+        let mut counts = QueueCounts::default();
+        self.queues.iter().for_each(|queue| counts.add(&queue.counts));
+        Reply::Stats(Box::new(Stats {
+            counts,
+            queues: self.queues.len() as u64,
+            blob_bytes: sink.blob_bytes(),
+            state_hash: format!("{:016x}", self.state_hash()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Stats::default()
+        }))
+    }
+}

@@ -1,0 +1,118 @@
+//! What time alone does: starts, clock jumps, promotions, expiries, retention; in steps, so that no step is long.
+
+use super::queue::{NEVER, Tree};
+use super::{By, Chance, Event, Machine, Sink};
+use crate::model::{JobNumber, Now, QueueSettings};
+
+/// A start or clock jump of more than this holds removal by age ...
+const LONG_MS: u64 = 86_400_000;
+/// ... for this long.
+const HOLD_MS: u64 = 3_600_000;
+/// A wall clock that moved by more than this against the steady one is an event.
+const JUMP_MS: u64 = 60_000;
+/// Most ids forgotten in one event.
+const FORGET: usize = 1_000;
+
+impl Machine {
+    /// The instant at which a shell starts: the steady clock goes on from the journal's last value plus the wall time
+    /// that passed since, 0 if the wall clock went back. A new store's begins at the wall clock's.
+    pub const fn resume_at(&self, wall: u64) -> Now {
+        let steady = if self.steady == 0 { wall } else { self.steady + wall.saturating_sub(self.wall()) };
+        Now { steady, wall }
+    }
+
+    /// The start of a broker: a new epoch, and each live lease at its full length again, so that the broker's own
+    /// downtime poisons no job. Called once, before anything else, and synced before anything is served.
+    ///
+    /// Returns whether removal by age now holds for an hour because more than a day has passed.
+    pub fn start(&mut self, now: Now, chance: &mut Chance, sink: &mut impl Sink) -> bool {
+        if !self.key_set {
+            self.emit(now, sink, &Event::StoreCreated { key: [chance.next_u64(), chance.next_u64()] });
+        }
+        let away = now.steady.saturating_sub(self.steady).max(self.wall().abs_diff(now.wall));
+        let held = away > LONG_MS;
+        let epoch = (self.last_token.epoch() + 1).max((now.wall / 1_000) as u32);
+        let removal_from = if held { now.steady + HOLD_MS } else { 0 };
+        self.emit(now, sink, &Event::Started { epoch, wall: now.wall, removal_from });
+        for queue in 0..self.queues.len() {
+            let lease_ms = self.queues[queue].effective(|s: &QueueSettings| s.lease_ms, &self.defaults);
+            let active: Vec<u64> = self.queues[queue].tree(Tree::Active).iter().map(|&(_, job)| job).collect();
+            for job in active {
+                self.emit(now, sink, &Event::Extended { number: JobNumber(job), expires_at: now.steady + lease_ms });
+            }
+        }
+        held
+    }
+
+    /// Notices a jump of the wall clock by more than a minute. Returns by how much it jumped, in milliseconds.
+    pub fn watch_clock(&mut self, now: Now, sink: &mut impl Sink) -> Option<i64> {
+        let expected = self.to_wall(now.steady);
+        let jump = now.wall.cast_signed().wrapping_sub(expected.cast_signed());
+        if jump.unsigned_abs() <= JUMP_MS {
+            return None;
+        }
+        let removal_from = if jump.unsigned_abs() > LONG_MS { now.steady + HOLD_MS } else { 0 };
+        self.emit(now, sink, &Event::ClockMoved { wall: now.wall, removal_from });
+        Some(jump)
+    }
+
+    /// Does what is due as of `now`, at most about `budget` events. Returns whether more is due.
+    pub fn elapse(&mut self, now: Now, sink: &mut impl Sink, budget: usize) -> bool {
+        for _ in 0..budget {
+            if !self.elapse_one(now, sink) {
+                break;
+            }
+        }
+        self.advance_operations(now, sink);
+        #[cfg(feature = "audit")]
+        self.check_invariants();
+        let (steady, wall) = self.next_due();
+        steady.is_some_and(|due| due <= now.steady) || wall.is_some_and(|due| due <= now.wall)
+    }
+
+    fn elapse_one(&mut self, now: Now, sink: &mut impl Sink) -> bool {
+        if let Some(&(due, tree, queue)) = self.timers.first().filter(|&&(due, ..)| due <= now.steady) {
+            debug_assert!(due != NEVER, "what is never due is not in the index");
+            self.come_due(now, Tree::ALL[usize::from(tree)], queue, sink);
+            return true;
+        }
+        if let Some(&(_, queue)) = self.wall_timers.first().filter(|&&(due, _)| due <= now.wall) {
+            self.come_due(now, Tree::DelayedWall, queue, sink);
+            return true;
+        }
+        false
+    }
+
+    /// The head of one tree of one queue is due.
+    fn come_due(&mut self, now: Now, tree: Tree, queue: u32, sink: &mut impl Sink) {
+        let entry = &self.queues[queue as usize];
+        if tree == Tree::Ids {
+            let due = entry.remembered.iter().take(FORGET).take_while(|old| old.until <= now.steady);
+            let count = due.count() as u32;
+            self.emit(now, sink, &Event::IdsForgotten { queue, count });
+            return;
+        }
+        let &(_, job) = entry.tree(tree).first().expect("a timer has a job");
+        let number = JobNumber(job);
+        match tree {
+            Tree::Delayed | Tree::DelayedWall => {
+                let rank = entry.back;
+                self.emit(now, sink, &Event::CameDue { number, rank });
+            }
+            Tree::Active => {
+                let next = self.after_expiry(number);
+                self.emit(now, sink, &Event::LeaseExpired { number, next });
+            }
+            Tree::Unstarted => self.emit(now, sink, &Event::Expired { number }),
+            Tree::Completed | Tree::Dead | Tree::Cancelled | Tree::Keep => {
+                let row = self.rows.get(job).expect("a job in an order is there");
+                let remember_until = self.remember_until(now, row);
+                self.emit(now, sink, &Event::AgedOut { number, remember_until });
+            }
+            Tree::Ids | Tree::CompletedOwn => unreachable!("no timer of jobs"),
+        }
+    }
+}
+
+/// Who acts when time does.
+pub(super) const NOBODY: By<'static> = By { actor: "", reason: "" };

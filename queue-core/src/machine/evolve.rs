@@ -1,0 +1,521 @@
+//! Folding an event into the state: what recovery does, and the second half of emitting.
+//!
+//! Folding copies; it never computes a rule. Invariant: after each fold the job is in exactly one state, in exactly the
+//! orders of that state, and the counts say so.
+
+use super::Machine;
+use super::event::{Blob, Due, Event, NewRow, Next};
+use super::more::{CancelMark, Failure, LeaseRow, LogChunk, More};
+use super::queue::{Queue, Remembered, Tree};
+use super::rows::{EXPIRED, RETURNED, Row, WALL};
+use super::tables::Known;
+use crate::model::{DeadReason, DelayCause, JobState, LeaseOutcome, LeaseToken};
+
+const THERE: &str = "an event names a job that is there";
+
+/// The `ordinal`-th blob of the record at `position`.
+const fn blob(position: u64, ordinal: u64, bytes: &[u8]) -> Blob {
+    Blob { position: position + ordinal, length: bytes.len() as u32 }
+}
+
+impl Machine {
+    /// Folds `event`, whose record stands at `position` and says it happened at steady instant `at`.
+    ///
+    /// # Panics
+    ///
+    /// If the event does not fit the state: the journal is not of this store, or the machine is broken.
+    pub fn evolve(&mut self, position: u64, at: u64, event: &Event<'_>) {
+        self.steady = self.steady.max(at);
+        match event.number() {
+            Some(number) => {
+                self.rows_digest ^= self.row_digest(number.0);
+                self.fold_job(position, event);
+                self.rows_digest ^= self.row_digest(number.0);
+            }
+            None => {
+                self.chain_digest.add(at).add(position);
+                self.fold_store(event);
+            }
+        }
+    }
+
+    fn row_digest(&self, number: u64) -> u64 {
+        self.rows.get(number).map_or(0, |row| row.digest(number))
+    }
+
+    fn row(&mut self, number: u64) -> &mut Row {
+        self.rows.get_mut(number).expect(THERE)
+    }
+
+    fn more(&mut self, number: u64) -> &mut More {
+        self.row(number).more()
+    }
+
+    fn fold_store(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::StoreCreated { key } => {
+                self.ids.set_key(key);
+                self.key_set = true;
+            }
+            Event::Started { epoch, wall, removal_from } => {
+                self.last_token = self.last_token.max(LeaseToken::at_epoch(epoch));
+                self.move_clock(wall, removal_from);
+            }
+            Event::ClockMoved { wall, removal_from } => self.move_clock(wall, removal_from),
+            Event::QueueCreated { queue, name } => {
+                assert_eq!(queue as usize, self.queues.len(), "queues are numbered in order");
+                self.queues.push(Queue::new(name));
+                self.queue_names.insert(name.into(), queue);
+            }
+            Event::NameAdded { name, text } => self.names.insert(name, text.into()),
+            Event::WorkerAdded { worker, text } => self.workers.insert(worker, text.into()),
+            Event::PolicyAdded { policy, value } => self.policies.insert(policy, value),
+            Event::IdsForgotten { queue, count } => self.fold_forgotten(queue, count),
+            Event::QueueSet { queue, set, ref reset, config, by } => {
+                self.fold_settings(queue, set, reset, config, by.actor);
+            }
+            Event::QueuePaused { queue, by } => {
+                self.queues[queue as usize].paused = Some(super::apply::who(by).into());
+            }
+            Event::QueueResumed { queue, .. } => {
+                self.queues[queue as usize].paused = None;
+                self.ready.push(queue);
+            }
+            Event::OperationStarted { .. } | Event::OperationAdvanced { .. } | Event::OperationEnded { .. } => {
+                self.fold_operation(event);
+            }
+            _ => unreachable!("events about a job are folded elsewhere"),
+        }
+    }
+
+    fn fold_job(&mut self, position: u64, event: &Event<'_>) {
+        match *event {
+            Event::Enqueued(ref row) => self.fold_enqueued(position, row),
+            Event::CameDue { number, rank } => self.wait_at(number.0, rank),
+            Event::Promoted { number, rank, .. } => self.wait_at(number.0, rank),
+            Event::Leased { number, token, worker, expires_at } => {
+                self.fold_leased(number.0, token, worker, expires_at)
+            }
+            Event::Extended { number, expires_at } => {
+                self.leave(number.0);
+                self.row(number.0).at = expires_at;
+                self.enter(number.0, JobState::Active);
+            }
+            Event::Completed { number, late, result } => {
+                self.end_lease(number.0, late, LeaseOutcome::Completed);
+                self.more(number.0).result = result.map(|bytes| blob(position, 0, bytes));
+                self.done(number.0, JobState::Completed, 0);
+            }
+            Event::Failed { number, late, kind, fingerprint, next, error } => {
+                self.end_lease(number.0, late, LeaseOutcome::Failed);
+                self.row(number.0).attempt += 1;
+                let failure =
+                    Failure { kind: kind.into(), fingerprint: fingerprint.into(), error: blob(position, 0, error) };
+                let more = self.more(number.0);
+                more.returns = 0;
+                more.last_lease().failure = Some(Box::new(failure));
+                self.go(number.0, next, DelayCause::Retry);
+            }
+            Event::Released { number, late, next } => {
+                self.end_lease(number.0, late, LeaseOutcome::Released);
+                self.more(number.0).returns += 1;
+                self.go(number.0, next, DelayCause::Snooze);
+            }
+            Event::Snoozed { number, late, next } => {
+                self.end_lease(number.0, late, LeaseOutcome::Snoozed);
+                self.more(number.0).returns += 1;
+                self.go(number.0, next, DelayCause::Snooze);
+            }
+            Event::LeaseExpired { number, next } => {
+                self.end_lease(number.0, false, LeaseOutcome::Expired);
+                self.row(number.0).stalls += 1;
+                self.go(number.0, next, DelayCause::Retry);
+                if next == Next::Waiting {
+                    self.row(number.0).flags |= EXPIRED;
+                }
+            }
+            Event::Progressed { number, value } => {
+                let more = self.more(number.0);
+                more.returns = 0;
+                let old = more.progress.replace(blob(position, 0, value));
+                self.released.extend(old);
+            }
+            Event::Logged { number, lines, drop, chunk } => {
+                let more = self.rows.get_mut(number.0).expect(THERE).more();
+                for old in more.log.drain(..drop as usize) {
+                    more.log_dropped += u64::from(old.lines);
+                    self.released.push(old.blob);
+                }
+                more.log.push(LogChunk { lines, blob: blob(position, 0, chunk) });
+            }
+            Event::Expired { number } => {
+                self.leave(number.0);
+                self.done(number.0, JobState::Dead, DeadReason::Expired as u8);
+            }
+            Event::Rescheduled { number, due, .. } => {
+                self.leave(number.0);
+                self.delay(number.0, due, DelayCause::Scheduled);
+            }
+            Event::Edited { number, priority, rank, payload, .. } => {
+                self.fold_edited(number.0, priority, rank, payload.map(|bytes| blob(position, 0, bytes)));
+            }
+            Event::CancelRequested { number, by } => {
+                let at = self.steady;
+                let text = super::apply::who(by).into();
+                self.more(number.0).cancel = Some(Box::new(CancelMark { at, text }));
+            }
+            Event::Cancelled { number, .. } => {
+                self.leave(number.0);
+                self.done(number.0, JobState::Cancelled, 0);
+            }
+            Event::Retried { number, rank, expires_at, .. } => self.fold_retried(number.0, rank, expires_at),
+            Event::Removed { number, remember_until, .. } => self.remove(number.0, remember_until, false),
+            Event::AgedOut { number, remember_until } => self.remove(number.0, remember_until, true),
+            _ => unreachable!("events about the store are folded elsewhere"),
+        }
+    }
+
+    fn move_clock(&mut self, wall: u64, removal_from: u64) {
+        self.offset = wall.cast_signed().wrapping_sub(self.steady.cast_signed());
+        self.removal_from = self.removal_from.max(removal_from);
+        for queue in 0..self.queues.len() as u32 {
+            for tree in [Tree::Completed, Tree::Dead, Tree::Cancelled, Tree::Keep] {
+                self.refresh(queue, tree);
+            }
+        }
+    }
+
+    fn fold_enqueued(&mut self, position: u64, new: &NewRow<'_>) {
+        let number = new.number.0;
+        self.last_number = self.last_number.max(number);
+        self.names.retain(new.name);
+        self.policies.retain(new.policy);
+        let rare = new.id.is_some() || !new.tags.is_empty() || !new.headers.is_empty() || new.expires_at.is_some();
+        let more = rare.then(|| {
+            Box::new(More {
+                id: new.id.map(Into::into),
+                tags: new.tags.iter().map(|&tag| tag.into()).collect(),
+                headers: (!new.headers.is_empty()).then(|| blob(position, 1, new.headers)),
+                expires_at: new.expires_at,
+                ..More::default()
+            })
+        });
+        let row = Row {
+            payload: blob(position, 0, new.payload),
+            name: new.name,
+            queue: new.queue,
+            policy: new.policy,
+            next: 0,
+            prev: 0,
+            at: 0,
+            rank: new.rank,
+            enqueued_at: self.steady,
+            more,
+            attempt: 0,
+            stalls: 0,
+            priority: new.priority,
+            state: JobState::Waiting,
+            detail: 0,
+            flags: 0,
+        };
+        self.rows.insert(number, row);
+        if let Some(id) = new.id {
+            self.ids.set(self.ids.digest(new.queue, id), Known { number, gone_until: 0 });
+        }
+        self.queues[new.queue as usize].counts.enqueued += 1;
+        match new.due {
+            None => {
+                self.claim_rank(new.queue, new.rank);
+                self.enter(number, JobState::Waiting);
+            }
+            Some(due) => self.delay(number, due, DelayCause::Scheduled),
+        }
+        if let Some(at) = new.expires_at {
+            self.queues[new.queue as usize].tree_mut(Tree::Unstarted).insert((at, number));
+            self.refresh(new.queue, Tree::Unstarted);
+        }
+    }
+
+    fn fold_leased(&mut self, number: u64, token: LeaseToken, worker: u32, expires_at: u64) {
+        self.last_token = self.last_token.max(token);
+        self.workers.retain(worker);
+        self.leave(number);
+        self.forget_unstarted(number);
+        let leased_at = self.steady;
+        let row = self.rows.get_mut(number).expect(THERE);
+        row.flags &= !EXPIRED;
+        row.at = expires_at;
+        let attempt = row.attempt + 1;
+        let more = row.more();
+        more.token = token.0;
+        more.leased += 1;
+        let lease = LeaseRow {
+            worker,
+            lease: more.leased,
+            attempt,
+            round: more.rounds + 1,
+            outcome: LeaseOutcome::Running,
+            leased_at,
+            ended_at: 0,
+            failure: None,
+        };
+        if let Some(old) = more.push_lease(lease) {
+            self.workers.release(old.worker);
+            self.released.extend(old.failure.map(|failure| failure.error));
+        }
+        self.enter(number, JobState::Active);
+    }
+
+    /// Ends the newest lease: the job leaves active, or, where the lease had expired, its old place; that stall is undone.
+    fn end_lease(&mut self, number: u64, late: bool, outcome: LeaseOutcome) {
+        self.leave(number);
+        let at = self.steady;
+        let row = self.rows.get_mut(number).expect(THERE);
+        if late {
+            row.stalls -= 1;
+            row.flags &= !EXPIRED;
+        }
+        let more = row.more();
+        let token = LeaseToken(more.token);
+        let lease = more.last_lease();
+        (lease.outcome, lease.ended_at) = (outcome, at);
+        if outcome != LeaseOutcome::Expired {
+            self.settled.insert(token, at);
+        }
+    }
+
+    /// Where the job goes after a lease.
+    fn go(&mut self, number: u64, next: Next, cause: DelayCause) {
+        match next {
+            Next::Waiting => {
+                let row = self.row(number);
+                row.flags |= RETURNED;
+                row.at = 0;
+                self.enter(number, JobState::Waiting);
+            }
+            Next::Delayed(due) => self.delay(number, Due::Steady(due), cause),
+            Next::Dead(reason) => self.done(number, JobState::Dead, reason as u8),
+            Next::Cancelled => self.done(number, JobState::Cancelled, 0),
+        }
+    }
+
+    fn delay(&mut self, number: u64, due: Due, cause: DelayCause) {
+        let row = self.row(number);
+        row.detail = cause as u8;
+        (row.at, row.flags) = match due {
+            Due::Steady(at) => (at, row.flags & !WALL & !EXPIRED),
+            Due::Wall(at) => (at, (row.flags | WALL) & !EXPIRED),
+        };
+        self.enter(number, JobState::Delayed);
+    }
+
+    fn wait_at(&mut self, number: u64, rank: i64) {
+        self.leave(number);
+        let row = self.row(number);
+        row.rank = rank;
+        row.at = 0;
+        row.flags &= !WALL;
+        let queue = row.queue;
+        self.claim_rank(queue, rank);
+        self.enter(number, JobState::Waiting);
+    }
+
+    fn done(&mut self, number: u64, state: JobState, detail: u8) {
+        let at = self.steady;
+        self.forget_unstarted(number);
+        let row = self.row(number);
+        row.at = at;
+        row.detail = detail;
+        row.flags = 0;
+        if let Some(more) = &mut row.more {
+            more.cancel = None;
+        }
+        self.enter(number, state);
+        self.ended.push(number);
+    }
+
+    fn fold_edited(&mut self, number: u64, priority: Option<i16>, rank: i64, payload: Option<Blob>) {
+        if let Some(payload) = payload {
+            let old = std::mem::replace(&mut self.row(number).payload, payload);
+            self.released.push(old);
+        }
+        let Some(priority) = priority else { return };
+        let state = self.row(number).state;
+        if state == JobState::Waiting {
+            self.leave(number);
+        }
+        let row = self.row(number);
+        row.priority = priority;
+        if state == JobState::Waiting {
+            row.rank = rank;
+            let queue = row.queue;
+            self.claim_rank(queue, rank);
+            self.enter(number, JobState::Waiting);
+        }
+    }
+
+    fn fold_retried(&mut self, number: u64, rank: i64, expires_at: Option<u64>) {
+        self.leave(number);
+        let row = self.rows.get_mut(number).expect(THERE);
+        (row.attempt, row.stalls, row.rank, row.at, row.flags, row.detail) = (0, 0, rank, 0, 0, 0);
+        let queue = row.queue;
+        let more = row.more();
+        more.rounds += 1;
+        more.returns = 0;
+        more.expires_at = expires_at;
+        self.released.extend(more.result.take());
+        if let Some(at) = expires_at {
+            self.queues[queue as usize].tree_mut(Tree::Unstarted).insert((at, number));
+            self.refresh(queue, Tree::Unstarted);
+        }
+        self.claim_rank(queue, rank);
+        self.enter(number, JobState::Waiting);
+    }
+
+    /// Takes the job out of the store and lets go of everything it held.
+    fn remove(&mut self, number: u64, remember_until: u64, aged_out: bool) {
+        self.leave(number);
+        self.forget_unstarted(number);
+        let row = self.rows.remove(number).expect(THERE);
+        self.released.push(row.payload);
+        self.names.release(row.name);
+        self.policies.release(row.policy);
+        let queue = &mut self.queues[row.queue as usize];
+        if aged_out {
+            queue.counts.aged_out += 1;
+            queue.counts.dead_aged_out += u64::from(row.state == JobState::Dead);
+        } else {
+            queue.counts.removed += 1;
+        }
+        self.ended.push(number);
+        let Some(more) = row.more else { return };
+        self.released.extend(more.blobs());
+        for lease in &more.timeline {
+            self.workers.release(lease.worker);
+        }
+        if let Some(id) = &more.id {
+            let digest = self.ids.digest(row.queue, id);
+            self.ids.set(digest, Known { number, gone_until: remember_until });
+            self.queues[row.queue as usize].remembered.push_back(Remembered { until: remember_until, digest, number });
+            self.refresh(row.queue, Tree::Ids);
+        }
+    }
+
+    fn fold_forgotten(&mut self, queue: u32, count: u32) {
+        for _ in 0..count {
+            let old = self.queues[queue as usize].remembered.pop_front().expect("a forgotten id was remembered");
+            // The same id may have been enqueued anew since.
+            if self.ids.get(old.digest).is_some_and(|known| known.number == old.number) {
+                self.ids.remove(old.digest);
+            }
+        }
+        self.refresh(queue, Tree::Ids);
+    }
+
+    fn fold_settings(&mut self, queue: u32, set: &str, reset: &[&str], config: Option<&str>, actor: &str) {
+        let expect = "settings in the journal are the model's";
+        let entry = &mut self.queues[queue as usize];
+        let mut merged = serde_json::to_value(&entry.settings).expect(expect);
+        let merged_map = merged.as_object_mut().expect(expect);
+        let new: serde_json::Map<String, serde_json::Value> = serde_json::from_str(set).expect(expect);
+        for (field, value) in new {
+            entry.set_by.insert(field.clone(), actor.to_owned());
+            merged_map.insert(field, value);
+        }
+        for &field in reset {
+            entry.set_by.remove(field);
+            merged_map.remove(field);
+        }
+        entry.settings = serde_json::from_value(merged).expect(expect);
+        if let Some(config) = config {
+            entry.config = serde_json::from_str(config).expect(expect);
+        }
+        for tree in Tree::ALL {
+            self.refresh(queue, tree);
+        }
+    }
+
+    /// A rank is used up at its end of the queue.
+    fn claim_rank(&mut self, queue: u32, rank: i64) {
+        let queue = &mut self.queues[queue as usize];
+        queue.back = queue.back.max(rank + 1);
+        queue.front = queue.front.min(rank - 1);
+    }
+
+    fn forget_unstarted(&mut self, number: u64) {
+        let row = self.rows.get_mut(number).expect(THERE);
+        let queue = row.queue;
+        if let Some(at) = row.more.as_mut().and_then(|more| more.expires_at.take()) {
+            self.queues[queue as usize].tree_mut(Tree::Unstarted).remove(&(at, number));
+            self.refresh(queue, Tree::Unstarted);
+        }
+    }
+
+    /// The tree that orders the job in its state, if a tree does.
+    pub(super) fn tree_of(&self, row: &Row) -> Option<Tree> {
+        match row.state {
+            JobState::Waiting | JobState::WaitingChildren => None,
+            JobState::Delayed => Some(if row.has(WALL) { Tree::DelayedWall } else { Tree::Delayed }),
+            JobState::Active => Some(Tree::Active),
+            JobState::Completed if self.policies.get(row.policy).keep_ms.is_some() => Some(Tree::CompletedOwn),
+            JobState::Completed => Some(Tree::Completed),
+            JobState::Dead => Some(Tree::Dead),
+            JobState::Cancelled => Some(Tree::Cancelled),
+        }
+    }
+
+    /// The job joins `state`'s order; its row says where in it.
+    fn enter(&mut self, number: u64, state: JobState) {
+        self.row(number).state = state;
+        self.move_in_order(number, true);
+        let row = self.rows.get(number).expect(THERE);
+        let (queue, retry) = (row.queue, row.detail == DelayCause::Retry as u8);
+        let counts = &mut self.queues[queue as usize].counts;
+        *counts.of_mut(state) += 1;
+        counts.retrying += u64::from(state == JobState::Delayed && retry);
+        if state == JobState::Waiting && self.ready.last() != Some(&queue) {
+            self.ready.push(queue);
+        }
+    }
+
+    /// The job leaves its state's order.
+    fn leave(&mut self, number: u64) {
+        self.move_in_order(number, false);
+        let row = self.rows.get(number).expect(THERE);
+        let (queue, state, retry) = (row.queue, row.state, row.detail == DelayCause::Retry as u8);
+        let counts = &mut self.queues[queue as usize].counts;
+        *counts.of_mut(state) -= 1;
+        counts.retrying -= u64::from(state == JobState::Delayed && retry);
+    }
+
+    fn move_in_order(&mut self, number: u64, enters: bool) {
+        let row = self.rows.get(number).expect(THERE);
+        let (queue_id, at, rank, returned) = (row.queue, row.at, row.rank, row.has(RETURNED));
+        let lane_key = std::cmp::Reverse(row.priority);
+        let tree = self.tree_of(row);
+        let keep = self.policies.get(row.policy).keep_ms;
+        let queue = &mut self.queues[queue_id as usize];
+        let Some(tree) = tree else {
+            let lane = queue.lanes.entry(lane_key).or_default();
+            match (enters, returned) {
+                (true, true) => drop(lane.returned.insert(rank, number)),
+                (true, false) => lane.push(&mut self.rows, number, rank),
+                (false, _) => lane.remove(&mut self.rows, number),
+            }
+            if lane.is_empty() {
+                queue.lanes.remove(&lane_key);
+            }
+            return;
+        };
+        let change = |queue: &mut Queue, tree: Tree, key| match enters {
+            true => queue.tree_mut(tree).insert(key),
+            false => queue.tree_mut(tree).remove(&key),
+        };
+        change(queue, tree, (at, number));
+        if let (Tree::CompletedOwn, Some(keep)) = (tree, keep) {
+            change(queue, Tree::Keep, (at + keep, number));
+            self.refresh(queue_id, Tree::Keep);
+        }
+        self.refresh(queue_id, tree);
+    }
+}

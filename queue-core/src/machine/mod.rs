@@ -1,0 +1,228 @@
+//! The state machine. Pure: no I/O, no clock, no randomness, no threads, no async.
+//!
+//! A decider: [`Machine::apply`] checks a command against the state, whole, before its first event, then emits events;
+//! [`Machine::evolve`] folds an event into the state and is all that recovery calls. Time and chance come in as
+//! arguments. What the journal keeps is what happened, never what was asked.
+//! All instants in the state are steady milliseconds, but due times given as wall times.
+
+mod apply;
+mod chance;
+mod elapse;
+mod event;
+mod evolve;
+mod fingerprint;
+mod invariants;
+mod more;
+mod operations;
+mod queue;
+mod record;
+mod rows;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use chance::Chance;
+pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
+pub use fingerprint::fingerprint;
+pub use record::{decode, encode, is_skippable};
+
+use bytes::Bytes;
+use operations::Operation;
+use queue::{NEVER, Queue, Tree};
+use rows::{Mix, Rows};
+use tables::{Ids, Interned, SettledTokens};
+
+use crate::model::{LeaseToken, Now, QueueSettings};
+
+/// Where events go, and where bytes are: the open frame and the blob store of an engine.
+pub trait Sink {
+    /// Adds the event to the open frame and keeps its blobs. Returns its record's position, a multiple of 8.
+    fn append(&mut self, at: u64, event: &Event<'_>) -> u64;
+
+    /// A blob that no row points to any more.
+    fn release(&mut self, blob: Blob);
+
+    /// The bytes of a blob.
+    fn read(&self, blob: Blob) -> Bytes;
+
+    /// Bytes of all blobs kept.
+    fn blob_bytes(&self) -> u64;
+}
+
+/// All state of a store, the fold of its events.
+#[derive(Debug)]
+pub struct Machine {
+    defaults: QueueSettings,
+    steady: u64,
+    /// Wall minus steady.
+    offset: i64,
+    /// Removal by age holds until then.
+    removal_from: u64,
+    key_set: bool,
+    last_number: u64,
+    last_token: LeaseToken,
+    last_operation: u64,
+    rows: Rows,
+    queues: Vec<Queue>,
+    queue_names: BTreeMap<Box<str>, u32>,
+    names: Interned<Box<str>>,
+    workers: Interned<Box<str>>,
+    policies: Interned<Policy>,
+    ids: Ids,
+    settled: SettledTokens,
+    operations: BTreeMap<u64, Operation>,
+    /// The head of each queue's trees: (due, tree, queue).
+    timers: BTreeSet<(u64, u8, u32)>,
+    wall_timers: BTreeSet<(u64, u32)>,
+    rows_digest: u64,
+    chain_digest: Mix,
+    /// Blobs let go by the event being folded.
+    released: Vec<Blob>,
+    /// Queues that may have become ready since the shell last asked. Not state.
+    ready: Vec<u32>,
+    /// Jobs that were done or removed since the shell last asked. Not state.
+    ended: Vec<u64>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Machine {
+    /// The state of a store in which nothing has happened.
+    pub fn new() -> Self {
+        Self {
+            defaults: QueueSettings::defaults(),
+            steady: 0,
+            offset: 0,
+            removal_from: 0,
+            key_set: false,
+            last_number: 0,
+            last_token: LeaseToken(0),
+            last_operation: 0,
+            rows: Rows::default(),
+            queues: Vec::new(),
+            queue_names: BTreeMap::new(),
+            names: Interned::default(),
+            workers: Interned::default(),
+            policies: Interned::default(),
+            ids: Ids::default(),
+            settled: SettledTokens::default(),
+            operations: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            wall_timers: BTreeSet::new(),
+            rows_digest: 0,
+            chain_digest: Mix(0),
+            released: Vec::new(),
+            ready: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// The steady instant of the last event, in milliseconds; a shell's clock goes on from here.
+    pub const fn steady(&self) -> u64 {
+        self.steady
+    }
+
+    /// The wall clock at the last event, in milliseconds since the Unix epoch, as far as events told.
+    pub const fn wall(&self) -> u64 {
+        self.to_wall(self.steady)
+    }
+
+    /// A steady instant as a wall time.
+    pub const fn to_wall(&self, steady: u64) -> u64 {
+        steady.saturating_add_signed(self.offset)
+    }
+
+    /// A digest of the whole state: equal after the fold of equal events.
+    pub fn state_hash(&self) -> u64 {
+        let mut hash = Mix(self.rows_digest);
+        hash.add(self.chain_digest.0).add(self.last_number).add(self.last_token.0).add(self.last_operation);
+        hash.add(self.rows.count());
+        hash.0
+    }
+
+    /// Jobs in the store.
+    pub const fn jobs(&self) -> u64 {
+        self.rows.count()
+    }
+
+    /// Bytes that the rows and indexes take, about: what `--max-memory` counts beside the blobs.
+    pub const fn row_bytes(&self) -> u64 {
+        // A row, its share of a page, and a tree entry for one that does not wait.
+        self.rows.count() * 128
+    }
+
+    /// The next instants at which [`Machine::elapse`] has work: steady, and wall. An instant in the past means now.
+    pub fn next_due(&self) -> (Option<u64>, Option<u64>) {
+        let steady = if self.operations.values().any(Operation::is_running) {
+            Some(0)
+        } else {
+            self.timers.first().map(|&(due, ..)| due)
+        };
+        (steady, self.wall_timers.first().map(|&(due, _)| due))
+    }
+
+    /// The queues in which jobs became ready since the last call, in order of the events.
+    pub fn take_ready(&mut self) -> Vec<String> {
+        let ready = std::mem::take(&mut self.ready);
+        ready.into_iter().map(|queue| self.queues[queue as usize].name.to_string()).collect()
+    }
+
+    /// Whether [`Machine::take_ready`] has something.
+    pub const fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The jobs that were done or removed since the last call.
+    pub fn take_ended(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The name behind a queue's number, as events carry it.
+    pub fn queue_name(&self, queue: u32) -> Option<&str> {
+        self.queues.get(queue as usize).map(|queue| &*queue.name)
+    }
+
+    /// The queue of a job that is there.
+    pub fn queue_of(&self, number: u64) -> Option<&str> {
+        self.queue_name(self.rows.get(number)?.queue)
+    }
+
+    fn queue_id(&self, name: &str) -> Option<u32> {
+        self.queue_names.get(name).copied()
+    }
+
+    /// Emits an event as of `now`: folds it into the state, and the sink gets it. These two things and no other.
+    fn emit(&mut self, now: Now, sink: &mut impl Sink, event: &Event<'_>) {
+        let at = now.steady.max(self.steady);
+        let position = sink.append(at, event);
+        self.evolve(position, at, event);
+        for blob in self.released.drain(..) {
+            sink.release(blob);
+        }
+    }
+
+    /// Brings the timer index up to date with the head of one tree of one queue.
+    fn refresh(&mut self, queue: u32, tree: Tree) {
+        let entry = &mut self.queues[queue as usize];
+        let head = entry.head(tree, &self.defaults, self.removal_from);
+        let known = std::mem::replace(&mut entry.heads[tree as usize], head);
+        if known == head {
+            return;
+        }
+        if tree == Tree::DelayedWall {
+            self.wall_timers.remove(&(known, queue));
+            if head != NEVER {
+                self.wall_timers.insert((head, queue));
+            }
+            return;
+        }
+        self.timers.remove(&(known, tree as u8, queue));
+        if head != NEVER {
+            self.timers.insert((head, tree as u8, queue));
+        }
+    }
+}

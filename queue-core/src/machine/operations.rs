@@ -1,0 +1,203 @@
+//! Bulk operations: a verb on every job that a filter means, advanced a step a turn, also after a restart.
+//!
+//! An operation is a row like any other: what a step did stands in an event. Jobs enqueued after it began are not its
+//! own. Ended ones are kept to be read, the last 100.
+
+use super::apply::Place;
+use super::elapse::NOBODY;
+use super::{By, Event, Machine, Sink};
+use crate::model::{
+    BulkVerb, Error, JobFilter, JobNumber, JobState, JobVerb, Now, OperationNumber, OperationState, OperationView,
+    Reply, Word,
+};
+
+/// Jobs looked at in one step.
+const STEP: usize = 500;
+/// Ended operations that are kept to be read.
+const KEPT: usize = 100;
+
+/// One operation.
+#[derive(Debug)]
+pub(super) struct Operation {
+    verb: BulkVerb,
+    filter: JobFilter,
+    state: OperationState,
+    cursor: String,
+    looked_at: u64,
+    changed: u64,
+    refused: u64,
+    actor: String,
+    reason: String,
+    started_at: u64,
+    ended_at: Option<u64>,
+}
+
+impl Operation {
+    pub(super) fn is_running(&self) -> bool {
+        self.state == OperationState::Running
+    }
+}
+
+const fn job_verb(verb: BulkVerb) -> JobVerb {
+    match verb {
+        BulkVerb::Promote => JobVerb::Promote,
+        BulkVerb::Cancel => JobVerb::Cancel,
+        BulkVerb::Retry => JobVerb::Retry,
+        BulkVerb::Remove => JobVerb::Remove { force: false },
+    }
+}
+
+impl Machine {
+    pub(super) fn start_operation(
+        &mut self,
+        now: Now,
+        by: By<'_>,
+        verb: BulkVerb,
+        filter: &JobFilter,
+        sink: &mut impl Sink,
+    ) -> Result<Reply, Error> {
+        if let Some(queue) = &filter.queue {
+            self.queue_id(queue).ok_or_else(|| Error::no_queue(queue))?;
+        }
+        let up_to = filter.up_to.unwrap_or(JobNumber(self.last_number)).min(JobNumber(self.last_number));
+        let filter = JobFilter { up_to: Some(up_to), ..filter.clone() };
+        let filter = serde_json::to_string(&filter).expect("a filter is plain data");
+        let operation = self.last_operation + 1;
+        self.emit(now, sink, &Event::OperationStarted { operation, verb, filter: &filter, by });
+        self.show_operation(operation)
+    }
+
+    pub(super) fn cancel_operation(
+        &mut self,
+        now: Now,
+        by: By<'_>,
+        operation: u64,
+        sink: &mut impl Sink,
+    ) -> Result<Reply, Error> {
+        let running = self.operations.get(&operation).ok_or_else(|| no_operation(operation))?.is_running();
+        if !running {
+            return Err(Error::new(Word::State, format!("operation {operation} has ended; cancel needs running")));
+        }
+        self.emit(now, sink, &Event::OperationEnded { operation, state: OperationState::Cancelled, by });
+        self.show_operation(operation)
+    }
+
+    pub(super) fn show_operation(&self, operation: u64) -> Result<Reply, Error> {
+        let found = self.operations.get(&operation).ok_or_else(|| no_operation(operation))?;
+        Ok(Reply::Operation(self.view(operation, found)))
+    }
+
+    pub(super) fn list_operations(&self) -> Reply {
+        Reply::Operations(self.operations.iter().rev().map(|(&number, found)| self.view(number, found)).collect())
+    }
+
+    fn view(&self, number: u64, operation: &Operation) -> OperationView {
+        OperationView {
+            operation: OperationNumber(number),
+            verb: operation.verb,
+            filter: operation.filter.clone(),
+            state: operation.state,
+            looked_at: operation.looked_at,
+            changed: operation.changed,
+            refused: operation.refused,
+            actor: operation.actor.clone(),
+            reason: operation.reason.clone(),
+            started_at_ms: self.to_wall(operation.started_at),
+            ended_at_ms: operation.ended_at.map(|at| self.to_wall(at)),
+        }
+    }
+
+    /// One step of the oldest running operation.
+    pub(super) fn advance_operations(&mut self, now: Now, sink: &mut impl Sink) {
+        let Some((&number, operation)) = self.operations.iter().find(|(_, operation)| operation.is_running()) else {
+            return;
+        };
+        let (verb, filter) = (job_verb(operation.verb), operation.filter.clone());
+        let (actor, reason) = (operation.actor.clone(), operation.reason.clone());
+        let by = By { actor: &actor, reason: &reason };
+        let cursor = match operation.cursor.as_str() {
+            "" => Place::START,
+            text => Place::parse(text).expect("an operation's cursor is one that a step wrote"),
+        };
+        // Only the states that the verb allows: a job it changed is in none of them and is not met again.
+        let states: Vec<JobState> =
+            super::apply::states_of(&filter).into_iter().filter(|&state| verb.allows(state)).collect();
+        let Ok((found, next)) = self.scan(&filter, &states, cursor, STEP) else {
+            self.emit(
+                now,
+                sink,
+                &Event::OperationEnded { operation: number, state: OperationState::Finished, by: NOBODY },
+            );
+            return;
+        };
+        let looked_at = found.len() as u64;
+        let (mut changed, mut refused) = (0, 0);
+        for job in found {
+            let row = self.rows.get(job).expect("a job in an order is there");
+            if !self.matches(&filter, job, row) {
+                continue;
+            }
+            if verb.allows(row.state) {
+                self.carry_out(now, by, job, &verb, sink);
+                changed += 1;
+            } else {
+                refused += 1;
+            }
+        }
+        let text = next.map(|place| place.text()).unwrap_or_default();
+        let step = Event::OperationAdvanced { operation: number, cursor: &text, looked_at, changed, refused };
+        self.emit(now, sink, &step);
+        if next.is_none() {
+            self.emit(
+                now,
+                sink,
+                &Event::OperationEnded { operation: number, state: OperationState::Finished, by: NOBODY },
+            );
+        }
+    }
+
+    pub(super) fn fold_operation(&mut self, event: &Event<'_>) {
+        let at = self.steady;
+        match *event {
+            Event::OperationStarted { operation, verb, filter, by } => {
+                self.last_operation = self.last_operation.max(operation);
+                let started = Operation {
+                    verb,
+                    filter: serde_json::from_str(filter).expect("a filter in the journal is the model's"),
+                    state: OperationState::Running,
+                    cursor: String::new(),
+                    looked_at: 0,
+                    changed: 0,
+                    refused: 0,
+                    actor: by.actor.to_owned(),
+                    reason: by.reason.to_owned(),
+                    started_at: at,
+                    ended_at: None,
+                };
+                self.operations.insert(operation, started);
+            }
+            Event::OperationAdvanced { operation, cursor, looked_at, changed, refused } => {
+                let row = self.operations.get_mut(&operation).expect("an operation that advances is there");
+                row.cursor = cursor.to_owned();
+                row.looked_at += looked_at;
+                row.changed += changed;
+                row.refused += refused;
+            }
+            Event::OperationEnded { operation, state, .. } => {
+                let row = self.operations.get_mut(&operation).expect("an operation that ends is there");
+                row.state = state;
+                row.ended_at = Some(at);
+                let ended: Vec<u64> =
+                    self.operations.iter().filter(|(_, row)| !row.is_running()).map(|(&number, _)| number).collect();
+                for old in ended.iter().rev().skip(KEPT) {
+                    self.operations.remove(old);
+                }
+            }
+            _ => unreachable!("an operation's event"),
+        }
+    }
+}
+
+fn no_operation(operation: u64) -> Error {
+    Error::new(Word::NoJob, format!("no operation {operation}: it never existed, or ended long ago"))
+}
