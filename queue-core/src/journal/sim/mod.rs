@@ -1,0 +1,293 @@
+//! A disk in memory that remembers every call, so that a crash can be put after each.
+//!
+//! Knows nothing of journals: it keeps [`Storage`]'s contract and promises nothing beyond it. What a crash leaves is the
+//! part below, `crash`. Invariant: the calls, applied in order to what the disk began with, give its files.
+
+mod crash;
+
+pub use crash::{Chance, Crashes, Image, Loss, SECTOR_BYTES};
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::storage::{LockFailure, Storage, StorageFile};
+
+/// One call that changed the disk or made a change durable.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// A new file got this name.
+    Create {
+        /// The name.
+        name: String,
+        /// The file, by number.
+        file: usize,
+    },
+    /// An existing file was emptied, because it was created again.
+    Truncate {
+        /// The file.
+        file: usize,
+    },
+    /// Bytes were written to a file.
+    Write {
+        /// The file.
+        file: usize,
+        /// Where.
+        offset: u64,
+        /// What.
+        bytes: Arc<[u8]>,
+    },
+    /// A file got longer, by zeros.
+    Allocate {
+        /// The file.
+        file: usize,
+        /// Its length from then on, unless it was longer.
+        length: u64,
+    },
+    /// A file's content became durable.
+    Sync {
+        /// The file.
+        file: usize,
+    },
+    /// A sync failed: what it was to make durable is forgotten, though it can still be read.
+    FailedSync {
+        /// The file.
+        file: usize,
+    },
+    /// A name changed.
+    Rename {
+        /// The old name.
+        from: String,
+        /// The new one.
+        to: String,
+    },
+    /// A name was removed.
+    Remove {
+        /// The name.
+        name: String,
+    },
+    /// The names became durable.
+    SyncDirectory,
+}
+
+/// A disk in memory. Clones are the same disk.
+#[derive(Debug, Clone, Default)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    names: BTreeMap<String, usize>,
+    files: Vec<Vec<u8>>,
+    calls: Vec<Call>,
+    /// The names and files that the disk began with.
+    origin: BTreeMap<String, Vec<u8>>,
+    locked: bool,
+    failing_sync: bool,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    pub fn new() -> SimDisk {
+        SimDisk::default()
+    }
+
+    /// A disk that durably holds these files.
+    pub fn with_files(origin: BTreeMap<String, Vec<u8>>) -> SimDisk {
+        let files: Vec<Vec<u8>> = origin.values().cloned().collect();
+        let names = origin.keys().cloned().zip(0..).collect();
+        SimDisk { state: Arc::new(Mutex::new(State { names, files, origin, ..State::default() })) }
+    }
+
+    /// Lets the next sync of a file fail, as kernels do it: the unsynced pages are called clean and stay in the cache, so
+    /// that they read as if all were well and no later sync writes them.
+    pub fn fail_next_sync(&self) {
+        self.state().failing_sync = true;
+    }
+
+    /// How many calls were made so far; a crash can be put after each.
+    pub fn calls(&self) -> usize {
+        self.state().calls.len()
+    }
+
+    /// The calls themselves.
+    pub fn history(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// The files as they are now.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state();
+        state.names.iter().map(|(name, file)| (name.clone(), state.files[*file].clone())).collect()
+    }
+
+    /// Every image that a crash can leave: after each call so far, each kind of loss that makes a difference there,
+    /// sector subsets and torn writes `draws` times each. The same seed gives the same images.
+    pub fn images(&self, seed: u64, draws: usize) -> impl Iterator<Item = Image> {
+        let mut crashes = self.crashes();
+        let mut chance = Chance(seed);
+        let mut here = crashes.losses(&mut chance, draws);
+        std::iter::from_fn(move || {
+            while here.is_empty() {
+                if !crashes.advance() {
+                    return None;
+                }
+                here = crashes.losses(&mut chance, draws);
+            }
+            let loss = here.pop()?;
+            Some(Image { point: crashes.point(), loss, disk: crashes.image(loss) })
+        })
+    }
+
+    /// Walks through all points at which a crash can happen. See [`Crashes`].
+    pub fn crashes(&self) -> Crashes {
+        let state = self.state();
+        Crashes::new(&state.origin, state.calls.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+}
+
+impl State {
+    fn find(&self, name: &str) -> io::Result<usize> {
+        self.names.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+    }
+}
+
+/// A file of a [`SimDisk`].
+#[derive(Debug)]
+pub struct SimFile {
+    disk: SimDisk,
+    file: usize,
+}
+
+/// The lock of a [`SimDisk`].
+#[derive(Debug)]
+pub struct SimLock {
+    disk: SimDisk,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.disk.state().locked = false;
+    }
+}
+
+impl Storage for SimDisk {
+    type File = SimFile;
+    type Lock = SimLock;
+
+    fn place(&self) -> String {
+        "simulated disk".to_owned()
+    }
+
+    fn make_directory(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<SimLock, LockFailure> {
+        if std::mem::replace(&mut self.state().locked, true) {
+            return Err(LockFailure::Held { owner: "another journal".to_owned() });
+        }
+        Ok(SimLock { disk: self.clone() })
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.state().names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<SimFile> {
+        let mut state = self.state();
+        if let Ok(file) = state.find(name) {
+            state.files[file].clear();
+            state.calls.push(Call::Truncate { file });
+            return Ok(SimFile { disk: self.clone(), file });
+        }
+        let file = state.files.len();
+        state.files.push(Vec::new());
+        state.names.insert(name.to_owned(), file);
+        state.calls.push(Call::Create { name: name.to_owned(), file });
+        Ok(SimFile { disk: self.clone(), file })
+    }
+
+    fn open(&self, name: &str) -> io::Result<SimFile> {
+        Ok(SimFile { file: self.state().find(name)?, disk: self.clone() })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let file = state.find(from)?;
+        state.names.remove(from);
+        state.names.insert(to.to_owned(), file);
+        state.calls.push(Call::Rename { from: from.to_owned(), to: to.to_owned() });
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.find(name)?;
+        state.names.remove(name);
+        state.calls.push(Call::Remove { name: name.to_owned() });
+        Ok(())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.state().calls.push(Call::SyncDirectory);
+        Ok(())
+    }
+}
+
+impl StorageFile for SimFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.state().files[self.file].len() as u64)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.disk.state();
+        let content = state.files[self.file].get(index(offset)..).unwrap_or(&[]);
+        let count = content.len().min(into.len());
+        into[..count].copy_from_slice(&content[..count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        write(&mut state.files[self.file], bytes, offset);
+        state.calls.push(Call::Write { file: self.file, offset, bytes: bytes.into() });
+        Ok(())
+    }
+
+    fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let length = offset + bytes;
+        lengthen(&mut state.files[self.file], length);
+        state.calls.push(Call::Allocate { file: self.file, length });
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        if std::mem::take(&mut state.failing_sync) {
+            state.calls.push(Call::FailedSync { file: self.file });
+            return Err(io::Error::other("injected by the test"));
+        }
+        state.calls.push(Call::Sync { file: self.file });
+        Ok(())
+    }
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).expect("a simulated file fits memory")
+}
+
+fn lengthen(content: &mut Vec<u8>, length: u64) {
+    content.resize(content.len().max(index(length)), 0);
+}
+
+fn write(content: &mut Vec<u8>, bytes: &[u8], offset: u64) {
+    lengthen(content, offset + bytes.len() as u64);
+    content[index(offset)..index(offset) + bytes.len()].copy_from_slice(bytes);
+}
