@@ -1,0 +1,222 @@
+//! A batch of settlements and log lines: what goes to the engine in one call, and what its answers mean.
+//!
+//! A job's log lines stand before its settlement, since a spent token logs nothing. A batch is kept until it is
+//! answered, so that it can be sent again: a settlement that counted already is answered `already`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue_core::engine::Answer;
+use queue_core::model::{Command, Error, LeaseOrder, LeaseRef, LeasedJob, LogLine, Outcome, Reply, Settlement, Word};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::held::Hold;
+use crate::joblog::JobLog;
+
+/// Most settlements in one call.
+pub(crate) const SETTLEMENTS: usize = 1_000;
+/// Bytes of results and error texts in one call; at least one settlement goes in any case.
+const BYTES: usize = 4 << 20;
+
+/// A handler's end on its way to the engine.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) job: Arc<LeasedJob>,
+    pub(crate) hold: Arc<Hold>,
+    pub(crate) log: Arc<JobLog>,
+    pub(crate) outcome: Outcome,
+    pub(crate) ran: Duration,
+    /// The place of this job among those that may run at once; its next job takes it over.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+impl Ended {
+    fn bytes(&self) -> usize {
+        match &self.outcome {
+            Outcome::Complete { result } => result.as_ref().map_or(0, bytes::Bytes::len),
+            Outcome::Fail { error, .. } => error.len(),
+            Outcome::Release | Outcome::Snooze { .. } => 0,
+        }
+    }
+}
+
+/// What is to be sent.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    logs: Vec<(LeaseRef, Vec<LogLine>)>,
+    ended: Vec<Ended>,
+    bytes: usize,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    /// Settlements that counted, now or when they were sent before.
+    pub(crate) counted: Vec<Ended>,
+    /// Settlements that were refused for good.
+    pub(crate) refused: Vec<(Ended, Error)>,
+    /// Settlements to send again: the engine has no room for them now.
+    pub(crate) again: Vec<Ended>,
+    /// New jobs.
+    pub(crate) leased: Vec<LeasedJob>,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.logs.is_empty() && self.ended.is_empty()
+    }
+
+    /// Whether another settlement fits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ended.len() < SETTLEMENTS && self.bytes < BYTES
+    }
+
+    /// How many settlements it holds.
+    pub(crate) fn settlements(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// Adds a log's waiting lines.
+    pub(crate) fn log(&mut self, log: &JobLog) {
+        self.logs.extend(log.take().into_iter().map(|lines| (log.lease, lines)));
+    }
+
+    /// Adds a settlement, with the last of its log.
+    pub(crate) fn settle(&mut self, ended: Ended) {
+        self.logs.extend(ended.log.close().into_iter().map(|lines| (ended.log.lease, lines)));
+        self.bytes += ended.bytes();
+        self.ended.push(ended);
+    }
+
+    /// The call. Everything stays here until [`Batch::answered`].
+    pub(crate) fn commands(&self, then_lease: Option<LeaseOrder>) -> Vec<Command> {
+        let log = |(lease, lines): &(LeaseRef, Vec<LogLine>)| Command::Log { lease: *lease, lines: lines.clone() };
+        let mut commands: Vec<_> = self.logs.iter().map(log).collect();
+        if !self.ended.is_empty() {
+            let settlement = |ended: &Ended| Settlement { lease: ended.hold.lease, outcome: ended.outcome.clone() };
+            let settlements = self.ended.iter().map(settlement).collect();
+            commands.push(Command::Settle { settlements, then_lease });
+        }
+        commands
+    }
+
+    /// Empties the batch by the engine's answers to [`Batch::commands`].
+    pub(crate) fn answered(&mut self, answers: Vec<Answer>) -> Answered {
+        let mut answers = answers.into_iter();
+        for ((lease, _), answer) in std::mem::take(&mut self.logs).iter().zip(&mut answers) {
+            if let Err(error) = answer {
+                tracing::debug!(job = %lease.number, "log lines were not stored: {error}");
+            }
+        }
+        self.bytes = 0;
+        let ended = std::mem::take(&mut self.ended);
+        if ended.is_empty() {
+            return Answered::default();
+        }
+        sort(ended, answers.next())
+    }
+}
+
+/// Sorts settlements by what the engine said to each.
+fn sort(ended: Vec<Ended>, answer: Option<Answer>) -> Answered {
+    let mut sorted = Answered::default();
+    let (settled, leased) = match answer {
+        Some(Ok(Reply::Settled { settled, leased })) if settled.len() == ended.len() => (settled, leased),
+        Some(Err(error)) => (vec![Err(error); ended.len()], Vec::new()),
+        _ => {
+            let error = Error::new(Word::Err, "the engine's reply does not belong to the settlements");
+            (vec![Err(error); ended.len()], Vec::new())
+        }
+    };
+    sorted.leased = leased;
+    for (ended, settled) in ended.into_iter().zip(settled) {
+        match settled {
+            Ok(_) => sorted.counted.push(ended),
+            Err(error) if error.word.retry_helps() || error.word == Word::Unknown => sorted.again.push(ended),
+            Err(error) => sorted.refused.push((ended, error)),
+        }
+    }
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use queue_core::model::{JobNumber, LeaseToken, LogSource, Settled};
+    use tokio::sync::Semaphore;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::stop::StopSignal;
+
+    fn ended(number: u64, outcome: Outcome) -> Ended {
+        let lease = LeaseRef { number: JobNumber(number), token: LeaseToken(number) };
+        let job = LeasedJob {
+            number: lease.number,
+            token: lease.token,
+            queue: "q".to_owned(),
+            name: "n".to_owned(),
+            id: None,
+            attempt: 1,
+            attempts: 1,
+            lease_ms: 1_000,
+            timeout_ms: None,
+            enqueued_at_ms: 0,
+            headers: Default::default(),
+            payload: Default::default(),
+        };
+        Ended {
+            job: Arc::new(job),
+            hold: Arc::new(Hold::new(lease, 1_000, StopSignal::under(&CancellationToken::new()))),
+            log: Arc::new(JobLog::new(lease)),
+            outcome,
+            ran: Duration::ZERO,
+            slot: Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit"),
+        }
+    }
+
+    #[tokio::test]
+    async fn log_lines_stand_before_the_settlements() {
+        let (mut batch, first) = (Batch::default(), ended(1, Outcome::Release));
+        for line in 0..150 {
+            first.log.push(LogSource::Out, &line.to_string());
+        }
+        batch.settle(first);
+        batch.settle(ended(2, Outcome::Release));
+        let commands = batch.commands(None);
+        let logged = |command: &Command| matches!(command, Command::Log { .. });
+        assert_eq!(commands.iter().map(logged).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!(batch.commands(None), commands, "a batch can be sent again");
+    }
+
+    #[tokio::test]
+    async fn each_settlement_is_judged_by_its_own_answer() {
+        let mut batch = Batch::default();
+        (1..=4).for_each(|number| batch.settle(ended(number, Outcome::Release)));
+        let stale = Error::new(Word::Stale, "stale");
+        let settled = vec![
+            Ok(Settled::Counted),
+            Err(stale.clone()),
+            Ok(Settled::Already),
+            Err(Error::new(Word::Full, "no room")),
+        ];
+        let answered = batch.answered(vec![Ok(Reply::Settled { settled, leased: Vec::new() })]);
+        let numbers = |ended: &[Ended]| ended.iter().map(|ended| ended.job.number.0).collect::<Vec<_>>();
+        assert_eq!(numbers(&answered.counted), [1, 3]);
+        assert_eq!(numbers(&answered.again), [4]);
+        assert_eq!(answered.refused.iter().map(|(_, error)| error).collect::<Vec<_>>(), [&stale]);
+        assert!(batch.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_by_number_and_bytes() {
+        let mut batch = Batch::default();
+        for number in 0..5 {
+            assert!(batch.has_room(), "{number}");
+            batch.settle(ended(number, Outcome::Complete { result: Some(vec![0; 1 << 20].into()) }));
+            if number == 3 {
+                break;
+            }
+        }
+        assert!(!batch.has_room());
+    }
+}

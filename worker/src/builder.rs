@@ -1,0 +1,225 @@
+//! The builder of a [`Worker`]: what it serves, with what, and how much of it at once.
+//!
+//! Every value is checked in [`WorkerBuilder::build`], so that a worker that was built can run.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use queue_core::engine::Engine;
+use queue_core::model::{Error, Limits};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::activity::Observer;
+use crate::chance::Chance;
+use crate::config::{CONCURRENCY, CONCURRENCY_MAX, GRACE, WEIGHT_MAX};
+use crate::held::Held;
+use crate::link::Link;
+use crate::outbox::Outbox;
+use crate::shared::{Plan, Shared};
+use crate::{Context, Handler, HandlerError, Handlers, Shutdown, Worker};
+
+/// How long a handler that was told to stop has before it is dropped, where nothing else is said: longer than the 10 s
+/// that a program has between `TERM` and `KILL`.
+pub const STOP_WITHIN: Duration = Duration::from_secs(15);
+
+/// Sets up a [`Worker`].
+#[must_use]
+pub struct WorkerBuilder {
+    engine: Arc<dyn Engine>,
+    name: Option<String>,
+    queues: Vec<(String, u32)>,
+    handlers: Handlers,
+    concurrency: u32,
+    grace: Duration,
+    stop_within: Duration,
+    observer: Option<Arc<dyn Observer>>,
+    seed: Option<u64>,
+    shutdown: Shutdown,
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new(engine: &Arc<dyn Engine>) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            name: None,
+            queues: Vec::new(),
+            handlers: Handlers::new(),
+            concurrency: CONCURRENCY,
+            grace: GRACE,
+            stop_within: STOP_WITHIN,
+            observer: None,
+            seed: None,
+            shutdown: Shutdown::new(),
+        }
+    }
+
+    /// Serves a queue. Its weight, 1 to 1,000, is its share of the calls in which it is looked at first.
+    pub fn queue(mut self, queue: impl Into<String>, weight: u32) -> Self {
+        self.queues.push((queue.into(), weight));
+        self
+    }
+
+    /// Serves these queues, with their weights, too.
+    pub fn queues(mut self, queues: impl IntoIterator<Item = (String, u32)>) -> Self {
+        self.queues.extend(queues);
+        self
+    }
+
+    /// Runs jobs of this name with a closure: `send`, `emails/send` (only in that queue) or `*` (all others).
+    ///
+    /// The payload is parsed as JSON into the closure's first argument (empty: `null`); one that does not parse is dead
+    /// at once, kind `payload`. What the closure returns becomes the job's result as JSON; `()` means none.
+    ///
+    /// A closure that captures what its future uses clones it for each job:
+    /// `move |mail, context| { let db = db.clone(); async move { … } }`.
+    pub fn handler<F, P, R, Fut>(mut self, name: &str, function: F) -> Self
+    where
+        F: Fn(P, Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, HandlerError>> + Send + 'static,
+        P: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+    {
+        self.handlers = self.handlers.with(name, function);
+        self
+    }
+
+    /// Runs jobs of this name with any handler.
+    pub fn serve(mut self, name: &str, handler: Arc<dyn Handler>) -> Self {
+        self.handlers.insert(name, handler);
+        self
+    }
+
+    /// Runs jobs with these handlers instead of those given before.
+    pub fn handlers(self, handlers: Handlers) -> Self {
+        Self { handlers, ..self }
+    }
+
+    /// Most jobs at once: 1 to 10,000; default 10.
+    pub const fn concurrency(mut self, concurrency: u32) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// How long running jobs may go on after a graceful stop was requested; default 25 s.
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How long a handler that was told to stop (cancel, timeout, lost lease) has before it is dropped; default 15 s.
+    pub const fn stop_within(mut self, stop_within: Duration) -> Self {
+        self.stop_within = stop_within;
+        self
+    }
+
+    /// The worker's name for itself, 1 to 255 bytes; default `HOST:PID:RANDOM`.
+    ///
+    /// A worker that starts takes back what another of its name held, so two that run must not share one.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Is told what the worker does.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Makes what is left to chance (order of queues, pauses, name) repeatable; default: a new seed each time.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The switch that stops the worker; default: one that only [`Worker::shutdown`] gives out.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
+    /// Checks everything and makes the worker, which does nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` for a number out of range, a name of wrong length, no queue, more than 1,000 of them, or one twice.
+    pub fn build(self) -> Result<Worker, Error> {
+        check_queues(&self.queues)?;
+        check_range("concurrency", self.concurrency, CONCURRENCY_MAX)?;
+        let mut chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
+        let host = host();
+        let name = self.name.unwrap_or_else(|| {
+            // The random part keeps apart what shares host and process id: containers, and workers of one process.
+            let host = &host[..host.floor_char_boundary(200)];
+            format!("{host}:{}:{:06x}", std::process::id(), chance.number() >> 40)
+        });
+        check_name("worker", &name)?;
+        let plan = Plan { queues: self.queues.into(), handlers: Arc::new(self.handlers) };
+        let shared = Shared {
+            engine: self.engine,
+            name,
+            host,
+            concurrency: self.concurrency,
+            stop_within: self.stop_within,
+            plan: watch::Sender::new(plan),
+            held: Held::new(),
+            link: Link::new(),
+            outbox: Arc::new(Outbox::default()),
+            observer: self.observer,
+            chance: Mutex::new(chance),
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+            kill: CancellationToken::new(),
+        };
+        Ok(Worker::new(Arc::new(shared), self.grace, self.shutdown))
+    }
+
+    /// Builds and runs the worker until it is stopped, see [`Worker::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WorkerBuilder::build`] and [`Worker::run`].
+    pub async fn run(self) -> Result<(), Error> {
+        self.build()?.run().await
+    }
+}
+
+/// Checks the queues of a worker.
+pub(crate) fn check_queues(queues: &[(String, u32)]) -> Result<(), Error> {
+    if queues.is_empty() || queues.len() > Limits::LEASE_QUEUES {
+        return Err(Error::bad_arg("queues", queues.len(), &format!("1 to {} queues", Limits::LEASE_QUEUES)));
+    }
+    for (at, (queue, weight)) in queues.iter().enumerate() {
+        check_name("queue", queue)?;
+        check_range(&format!("weight of queue {queue}"), *weight, WEIGHT_MAX)?;
+        if queues[..at].iter().any(|(other, _)| other == queue) {
+            return Err(Error::bad_arg("queue", queue, "each queue once"));
+        }
+    }
+    Ok(())
+}
+
+fn check_range(field: &str, value: u32, max: u32) -> Result<(), Error> {
+    match value {
+        value if (1..=max).contains(&value) => Ok(()),
+        value => Err(Error::bad_arg(field, value, &format!("an integer from 1 to {max}"))),
+    }
+}
+
+fn check_name(field: &str, name: &str) -> Result<(), Error> {
+    match name.len() {
+        1..=Limits::NAME_BYTES => Ok(()),
+        _ => Err(Error::bad_arg(field, name, &format!("1 to {} bytes", Limits::NAME_BYTES))),
+    }
+}
+
+/// The machine's name for itself.
+fn host() -> String {
+    match rustix::system::uname().nodename().to_string_lossy() {
+        name if name.is_empty() => "localhost".to_owned(),
+        name => name.into_owned(),
+    }
+}

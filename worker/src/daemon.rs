@@ -1,0 +1,162 @@
+//! The daemon `longshore-worker`: flags over environment over the handlers file, signals, and the way to the engine.
+//!
+//! Flags are read here and nowhere else; the work is `programs::run`'s. Messages go to standard error, each with what to
+//! do about it. Exit codes: 0 stopped as asked, or checked and sound; 1 wrong configuration; 2 wrong flags.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use queue_core::EngineUrl;
+use queue_core::engine::Engine;
+use queue_core::model::{Error, duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::chance::{Chance, Pauses};
+use crate::config::{CONCURRENCY_MAX, Config};
+use crate::{Shutdown, Worker};
+
+/// Where the engine is if nobody says.
+const ENGINE: &str = "longshore://127.0.0.1:7600";
+
+/// Runs the handlers of a handlers file: leases jobs, runs a program for each, settles.
+///
+/// Flags go before the environment, the environment before the file.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "longshore-worker", version)]
+pub struct Flags {
+    /// The handlers file
+    #[arg(long, value_name = "FILE", default_value = "handlers.toml", env = "LONGSHORE_HANDLERS")]
+    config: PathBuf,
+    /// The engine: longshore://HOST:PORT, log:DIR or memory: [default: the file's, else longshore://127.0.0.1:7600]
+    #[arg(long, value_name = "URL", env = "LONGSHORE_ENGINE", hide_env_values = true)]
+    engine: Option<String>,
+    /// Most jobs at once, 1 to 10000 [default: the file's, else 10]
+    #[arg(long, value_name = "JOBS", env = "LONGSHORE_CONCURRENCY")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(CONCURRENCY_MAX)))]
+    concurrency: Option<u32>,
+    /// How long running jobs may go on after SIGTERM, such as 25s [default: the file's, else 25s]
+    #[arg(long, value_name = "TIME", env = "LONGSHORE_GRACE", value_parser = grace)]
+    grace: Option<Duration>,
+    /// The worker's name for itself; no two running workers may share one [default: HOST:PID:RANDOM]
+    #[arg(long, env = "LONGSHORE_WORKER_NAME")]
+    name: Option<String>,
+    /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "LONGSHORE_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        hide_default_value = true
+    )]
+    log_format: LogFormat,
+    /// Only verify the handlers file, name what is wrong by line, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn grace(text: &str) -> Result<Duration, Error> {
+    duration::parse_ms("grace", text).map(Duration::from_millis)
+}
+
+/// The whole daemon.
+pub async fn main(flags: Flags) -> ExitCode {
+    match start(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((message, code)) => {
+            for line in message.lines() {
+                eprintln!("longshore-worker: {line}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn start(flags: Flags) -> Result<(), (String, u8)> {
+    let config = Config::load(&flags.config).map_err(|error| (error.to_string(), 1))?;
+    let engine = flags.engine.as_deref().or(config.engine.as_deref()).unwrap_or(ENGINE);
+    let failed = |error: Error| (error.to_string(), error.word.exit_code());
+    let url: EngineUrl = engine.parse().map_err(failed)?;
+    if flags.check {
+        println!("{}", summary(&flags, &config, &url));
+        return Ok(());
+    }
+    start_log(flags.log_format);
+    let shutdown = Shutdown::new();
+    let _signals = tokio::spawn(obey_signals(shutdown.clone())?);
+    let Some(engine) = connect(&url, &shutdown).await.map_err(failed)? else { return Ok(()) };
+    let mut worker = Worker::from_config(&config, &engine).shutdown(shutdown);
+    worker = flags.concurrency.into_iter().fold(worker, crate::WorkerBuilder::concurrency);
+    worker = flags.grace.into_iter().fold(worker, crate::WorkerBuilder::grace);
+    worker = flags.name.into_iter().fold(worker, crate::WorkerBuilder::name);
+    worker.run().await.map_err(|error| (format!("{url}: {error}"), error.word.exit_code()))?;
+    engine.close().await.map_err(failed)
+}
+
+fn summary(flags: &Flags, config: &Config, url: &EngineUrl) -> String {
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (handlers, queues) = (count(config.handlers().count(), "handler"), count(config.queues.len(), "queue"));
+    format!("{}: {handlers} for {queues} at {url}: sound", flags.config.display())
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("LONGSHORE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// Passes SIGTERM and SIGINT on: the first stops gracefully, the second at once.
+fn obey_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, (String, u8)> {
+    let listen = |kind| signal(kind).map_err(|error| (format!("cannot listen for signals: {error}"), 1));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            shutdown.request();
+        }
+    })
+}
+
+/// Opens the engine, trying until it answers; `None` if the worker is to stop before that.
+async fn connect(url: &EngineUrl, shutdown: &Shutdown) -> Result<Option<Arc<dyn Engine>>, Error> {
+    let (mut chance, mut pauses, mut said) = (Chance::from_system(), Pauses::default(), None);
+    loop {
+        let opened = tokio::select! {
+            opened = url.open() => opened,
+            () = shutdown.requested() => return Ok(None),
+        };
+        let error = match opened {
+            Ok(engine) => return Ok(Some(engine)),
+            Err(error) if !error.word.retry_helps() => return Err(error),
+            Err(error) => error,
+        };
+        if said != Some(error.word) {
+            tracing::warn!(engine = %url, word = %error.word, "no connection yet; trying until there is one: {error}");
+            said = Some(error.word);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pauses.next(&mut chance)) => {}
+            () = shutdown.requested() => return Ok(None),
+        }
+    }
+}

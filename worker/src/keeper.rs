@@ -1,0 +1,146 @@
+//! The keeper: beats, and extends leases, so that the engine knows this worker lives; and carries out what the engine
+//! orders about jobs that run here.
+//!
+//! The beat is also what finds the engine again after it was away: the first one over a new connection names the leases
+//! held, and until it is answered nothing else is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue_core::engine::EngineExt;
+use queue_core::model::{Beat, Error, Extension, LeaseRef, Orders, Word};
+use tokio::time::{Instant, timeout};
+
+use crate::chance::Pauses;
+use crate::held::token_of;
+use crate::link::is_hopeless;
+use crate::shared::Shared;
+
+/// Between beats while jobs run: a cancel waits for the next one, and is to reach its handler within a second.
+const BEAT_BUSY: Duration = Duration::from_millis(500);
+/// Between beats while nothing runs.
+const BEAT_IDLE: Duration = Duration::from_secs(5);
+/// Longest wait for an answer that the engine gives at once.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Leases extended by one command.
+const EXTEND_CHUNK: usize = 1_000;
+
+/// Beats for as long as the worker lives; returns only an error that trying again cannot mend, before any success.
+pub(crate) async fn beat(shared: Arc<Shared>) -> Error {
+    let (mut pauses, mut busy, mut link) = (Pauses::default(), shared.held.busy(), shared.link.watch());
+    let mut met = false;
+    loop {
+        let beat_at = Instant::now();
+        match send_beat(&shared, false).await {
+            Ok(()) => {
+                met = true;
+                pauses.reset();
+            }
+            Err(error) if !met && is_hopeless(&error) => return error,
+            Err(error) => {
+                shared.link.down(&error);
+                tokio::time::sleep(shared.pause(&mut pauses)).await;
+                continue;
+            }
+        }
+        link.mark_unchanged();
+        while shared.link.is_up() {
+            let pause = if *busy.borrow_and_update() { BEAT_BUSY } else { BEAT_IDLE };
+            tokio::select! {
+                () = tokio::time::sleep_until(beat_at + pause) => break,
+                _ = busy.changed() => {}
+                _ = link.changed() => {}
+            }
+        }
+    }
+}
+
+/// The last beat: takes the worker out of the registry.
+pub(crate) async fn leave(shared: &Shared) {
+    if let Err(error) = send_beat(shared, true).await {
+        tracing::debug!("the engine was not told that this worker leaves: {error}");
+    }
+}
+
+async fn send_beat(shared: &Shared, leaving: bool) -> Result<(), Error> {
+    let asked = shared.held.leases();
+    let queues = Arc::clone(&shared.plan.borrow().queues);
+    let beat = Beat {
+        worker: shared.name.clone(),
+        host: shared.host.clone(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        queues: queues.iter().map(|(queue, _)| queue.clone()).collect(),
+        concurrency: shared.concurrency,
+        leases: asked.clone(),
+        reconnected: !shared.link.is_up(),
+        leaving,
+    };
+    let orders = answer(shared.engine.beat(beat)).await?;
+    if !leaving {
+        shared.link.up();
+    }
+    obey(shared, &asked, orders);
+    Ok(())
+}
+
+/// Extends each lease a third of its length after it was last extended, many in one call.
+pub(crate) async fn extend(shared: Arc<Shared>) {
+    let mut pauses = Pauses::default();
+    loop {
+        let due = shared.held.due().await;
+        shared.link.wait_up().await;
+        for leases in due.chunks(EXTEND_CHUNK) {
+            let asked_at = Instant::now();
+            match answer(shared.engine.extend(leases.to_vec())).await {
+                Ok(extensions) => {
+                    pauses.reset();
+                    leases.iter().zip(extensions).for_each(|(lease, extension)| {
+                        shared.held.extended(lease.token, asked_at);
+                        heed(&shared, *lease, extension);
+                    });
+                }
+                Err(error) => {
+                    shared.link.down(&error);
+                    tokio::time::sleep(shared.pause(&mut pauses)).await;
+                }
+            }
+        }
+    }
+}
+
+fn heed(shared: &Shared, lease: LeaseRef, extension: Extension) {
+    match extension {
+        Extension::Extended { .. } => {}
+        Extension::Cancel { reason } => cancel(shared, lease, &reason),
+        Extension::Lost => lose(shared, lease),
+    }
+}
+
+fn obey(shared: &Shared, asked: &[LeaseRef], orders: Orders) {
+    let lease_of = |number| token_of(asked, number).map(|token| LeaseRef { number, token });
+    for (number, reason) in orders.cancel {
+        if let Some(lease) = lease_of(number) {
+            cancel(shared, lease, &reason);
+        }
+    }
+    orders.lost.into_iter().filter_map(lease_of).for_each(|lease| lose(shared, lease));
+}
+
+fn cancel(shared: &Shared, lease: LeaseRef, reason: &str) {
+    if shared.held.cancel(lease.token, reason) {
+        tracing::info!(job = %lease.number, "told the handler to stop: the job was cancelled ({reason})");
+    }
+}
+
+fn lose(shared: &Shared, lease: LeaseRef) {
+    if shared.held.lose(lease.token) {
+        tracing::warn!(job = %lease.number, "told the handler to stop: the lease is lost");
+    }
+}
+
+/// An answer that comes at once, or the error that it did not.
+async fn answer<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let silent = || Error::new(Word::Unreachable, format!("no answer within {} s", ANSWER.as_secs()));
+    timeout(ANSWER, call).await.unwrap_or_else(|_| Err(silent()))
+}

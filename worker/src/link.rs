@@ -1,0 +1,79 @@
+//! The link to the engine: up or down, as the last call found it, and the log line for each change.
+//!
+//! Whoever's call fails puts it down; only a beat puts it up again, because the first beat over a new connection says
+//! which leases this worker knows, and must come before any new lease.
+
+use queue_core::model::{Error, Word};
+use tokio::sync::watch;
+
+/// Whether the engine answers.
+#[derive(Debug)]
+pub(crate) struct Link {
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// No call was answered yet.
+    Starting,
+    /// The engine answers.
+    Up,
+    /// The last call failed, with this.
+    Down(Error),
+}
+
+impl Link {
+    pub(crate) fn new() -> Self {
+        Self { state: watch::Sender::new(State::Starting) }
+    }
+
+    /// A beat was answered.
+    pub(crate) fn up(&self) {
+        let changed = self.state.send_if_modified(|state| std::mem::replace(state, State::Up) != State::Up);
+        if changed {
+            tracing::info!("connected to the engine");
+        }
+    }
+
+    /// A call failed. Says so when that is new, or when the reason is another kind.
+    pub(crate) fn down(&self, error: &Error) {
+        let changed = self.state.send_if_modified(|state| {
+            let same = matches!(state, State::Down(before) if before.word == error.word);
+            *state = State::Down(error.clone());
+            !same
+        });
+        if changed {
+            tracing::warn!(word = %error.word, "the engine does not answer; trying again until it does: {error}");
+        }
+    }
+
+    /// Whether calls make sense.
+    pub(crate) fn is_up(&self) -> bool {
+        *self.state.borrow() == State::Up
+    }
+
+    /// The state and its changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Waits until it is up.
+    pub(crate) async fn wait_up(&self) {
+        self.wait(|state| *state == State::Up).await;
+    }
+
+    /// Waits until it is not up.
+    pub(crate) async fn wait_down(&self) {
+        self.wait(|state| *state != State::Up).await;
+    }
+
+    async fn wait(&self, wanted: impl FnMut(&State) -> bool) {
+        let closed = self.watch().wait_for(wanted).await.is_err();
+        assert!(!closed, "the sender lives as long as this");
+    }
+}
+
+/// Whether trying again cannot help until somebody changes the configuration.
+pub(crate) const fn is_hopeless(error: &Error) -> bool {
+    matches!(error.word, Word::NoAuth | Word::NoPerm | Word::Unsupported | Word::BadArg)
+}

@@ -1,0 +1,71 @@
+//! What the parts of one worker share: the engine, its leases, the outbox, the plan, the switches.
+//!
+//! Each part is a loop of its own (`intake`, `outbox`, `keeper`) or a task for each job (`attempt`); they meet here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use queue_core::engine::Engine;
+use queue_core::model::{LeaseOrder, Limits};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::activity::{Activity, Observer};
+use crate::chance::{Chance, Pauses, draw_order};
+use crate::held::Held;
+use crate::link::Link;
+use crate::outbox::Outbox;
+use crate::registry::Handlers;
+
+/// What a worker serves, and with what; a reload puts another in its place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) queues: Arc<[(String, u32)]>,
+    pub(crate) handlers: Arc<Handlers>,
+}
+
+/// One worker's common ground.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) name: String,
+    pub(crate) host: String,
+    pub(crate) concurrency: u32,
+    pub(crate) stop_within: Duration,
+    pub(crate) plan: watch::Sender<Plan>,
+    pub(crate) held: Held,
+    pub(crate) link: Link,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) chance: Mutex<Chance>,
+    /// No new leases.
+    pub(crate) draining: CancellationToken,
+    /// Every handler is told to stop.
+    pub(crate) stopping: CancellationToken,
+    /// Every handler is dropped.
+    pub(crate) kill: CancellationToken,
+}
+
+impl Shared {
+    /// An order for up to `free` jobs, its queues drawn by weight; `None` where nothing is to be asked for.
+    pub(crate) fn order(&self, free: usize) -> Option<LeaseOrder> {
+        let queues = Arc::clone(&self.plan.borrow().queues);
+        if free == 0 || queues.is_empty() || self.draining.is_cancelled() {
+            return None;
+        }
+        let queues = draw_order(&queues, &mut self.chance.lock().unwrap_or_else(PoisonError::into_inner));
+        let limit = u32::try_from(free).unwrap_or(u32::MAX).min(Limits::LEASE_JOBS);
+        Some(LeaseOrder { queues, limit, worker: self.name.clone(), lease_ms: None })
+    }
+
+    /// The next of growing pauses.
+    pub(crate) fn pause(&self, pauses: &mut Pauses) -> Duration {
+        pauses.next(&mut self.chance.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the observer.
+    pub(crate) fn observe(&self, activity: Activity<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(activity);
+        }
+    }
+}
