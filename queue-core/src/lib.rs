@@ -2,7 +2,7 @@
 //!
 //! Floors from the ground up; a floor imports only floors below it.
 //! `model` is what users name, `machine` the pure state machine, `journal` the append log,
-//! `resp` the Redis protocol's frames, `engine` the engines; above them the handles that people program against.
+//! `resp` the Redis protocol's frames, `wire` the commands in them, `engine` the engines; above them the handles that people program against.
 
 mod connect;
 pub mod engine;
@@ -13,6 +13,7 @@ pub mod model;
 mod queue;
 pub mod random;
 pub mod resp;
+pub mod wire;
 
 pub use connect::{EngineUrl, connect};
 pub use job_handle::JobHandle;
