@@ -1,0 +1,7 @@
+//! The worker as its users see it: over a scripted engine in paused time (`desk`), and over the memory engine.
+
+mod desk;
+mod outcomes;
+mod programs;
+mod stopping;
+mod traffic;
