@@ -4,11 +4,15 @@
 //! What people call by name stands once in [`EngineExt`], over [`Engine::execute`].
 //! Which engine runs is configuration: everything above holds an `Arc<dyn Engine>`.
 
+mod clock;
 mod ext;
+mod local;
 
 use async_trait::async_trait;
 
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use ext::EngineExt;
+pub use local::{LocalEngine, LocalOptions};
 
 use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply,

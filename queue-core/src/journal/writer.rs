@@ -202,6 +202,11 @@ impl<S: Storage> Journal<S> {
         self.open.payload_bytes() > FRAME_BYTES_MAX - COMMAND_BYTES_MAX
     }
 
+    /// Whether a commit or a sync runs that has to be finished before [`Journal::close`].
+    pub fn is_busy(&self) -> bool {
+        self.committing || self.syncing
+    }
+
     /// The failure that ended this journal, if one did.
     pub fn failed(&self) -> Option<&JournalError> {
         self.failed.as_ref()

@@ -300,6 +300,20 @@ impl Event<'_> {
         }
     }
 
+    /// The bytes that an engine keeps for the state's handles, by ordinal.
+    pub const fn blobs(&self) -> [Option<&[u8]>; 2] {
+        match self {
+            Self::Enqueued(row) if row.headers.is_empty() => [Some(row.payload), None],
+            Self::Enqueued(row) => [Some(row.payload), Some(row.headers)],
+            Self::Completed { result, .. } => [*result, None],
+            Self::Failed { error, .. } => [Some(error), None],
+            Self::Progressed { value, .. } => [Some(value), None],
+            Self::Logged { chunk, .. } => [Some(chunk), None],
+            Self::Edited { payload, .. } => [*payload, None],
+            _ => [None, None],
+        }
+    }
+
     /// The queue it is about, where it is about one and not about a job.
     pub const fn queue(&self) -> Option<u32> {
         match self {

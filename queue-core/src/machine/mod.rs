@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use chance::Chance;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
-pub use record::{decode, encode, is_skippable};
+pub use record::{decode, encode, is_skippable, kind_of};
 
 use bytes::Bytes;
 use operations::Operation;
@@ -32,7 +32,7 @@ use queue::{NEVER, Queue, Tree};
 use rows::{Mix, Rows};
 use tables::{Ids, Interned, SettledTokens};
 
-use crate::model::{LeaseToken, Now, QueueSettings};
+use crate::model::{JobNumber, LeaseRef, LeaseToken, Now, QueueSettings};
 
 /// Where events go, and where bytes are: the open frame and the blob store of an engine.
 pub trait Sink {
@@ -189,6 +189,39 @@ impl Machine {
     /// The queue of a job that is there.
     pub fn queue_of(&self, number: u64) -> Option<&str> {
         self.queue_name(self.rows.get(number)?.queue)
+    }
+
+    /// The name of a job that is there.
+    pub fn name_of(&self, number: u64) -> Option<&str> {
+        Some(self.names.get(self.rows.get(number)?.name))
+    }
+
+    /// The name behind a worker's number, as events carry it, while a timeline still shows it.
+    pub fn worker_name(&self, worker: u32) -> Option<&str> {
+        self.workers.try_get(worker).map(|name| &**name)
+    }
+
+    /// The leases that a worker holds.
+    pub fn leases_of(&self, worker: &str) -> Vec<LeaseRef> {
+        let Some(worker) = self.workers.find(worker) else { return Vec::new() };
+        let active = self.queues.iter().flat_map(|queue| queue.tree(Tree::Active));
+        let held = active.filter_map(|&(_, number)| {
+            let more = self.rows.get(number)?.more.as_ref()?;
+            let by_worker = more.timeline.last().is_some_and(|lease| lease.worker == worker);
+            by_worker.then_some(LeaseRef { number: JobNumber(number), token: LeaseToken(more.token) })
+        });
+        held.collect()
+    }
+
+    /// The blobs that the events folded since the last call let go.
+    pub fn drain_released(&mut self) -> impl Iterator<Item = Blob> + '_ {
+        self.released.drain(..)
+    }
+
+    /// Forgets what [`Machine::take_ready`] and [`Machine::take_ended`] would tell: recovery has nobody to tell.
+    pub fn forget_signals(&mut self) {
+        self.ready.clear();
+        self.ended.clear();
     }
 
     fn queue_id(&self, name: &str) -> Option<u32> {

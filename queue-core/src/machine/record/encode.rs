@@ -5,30 +5,68 @@ use super::bytes::Writer;
 use super::{field, kind};
 use crate::model::{BackoffKind, JobNumber};
 
-/// Appends the body of `event` to `body` and returns its kind.
-pub fn encode(event: &Event<'_>, body: &mut Vec<u8>) -> u16 {
+/// The kind of the record that carries `event`.
+pub const fn kind_of(event: &Event<'_>) -> u16 {
+    match event {
+        Event::StoreCreated { .. } => kind::STORE_CREATED,
+        Event::Started { .. } => kind::STARTED,
+        Event::ClockMoved { .. } => kind::CLOCK_MOVED,
+        Event::QueueCreated { .. } => kind::QUEUE_CREATED,
+        Event::NameAdded { .. } => kind::NAME_ADDED,
+        Event::WorkerAdded { .. } => kind::WORKER_ADDED,
+        Event::PolicyAdded { .. } => kind::POLICY_ADDED,
+        Event::Enqueued(_) => kind::ENQUEUED,
+        Event::CameDue { .. } => kind::CAME_DUE,
+        Event::Leased { .. } => kind::LEASED,
+        Event::Extended { .. } => kind::EXTENDED,
+        Event::Completed { .. } => kind::COMPLETED,
+        Event::Failed { .. } => kind::FAILED,
+        Event::Released { .. } => kind::RELEASED,
+        Event::Snoozed { .. } => kind::SNOOZED,
+        Event::LeaseExpired { .. } => kind::LEASE_EXPIRED,
+        Event::Progressed { .. } => kind::PROGRESSED,
+        Event::Logged { .. } => kind::LOGGED,
+        Event::Expired { .. } => kind::EXPIRED,
+        Event::Promoted { .. } => kind::PROMOTED,
+        Event::Rescheduled { .. } => kind::RESCHEDULED,
+        Event::Edited { .. } => kind::EDITED,
+        Event::CancelRequested { .. } => kind::CANCEL_REQUESTED,
+        Event::Cancelled { .. } => kind::CANCELLED,
+        Event::Retried { .. } => kind::RETRIED,
+        Event::Removed { .. } => kind::REMOVED,
+        Event::AgedOut { .. } => kind::AGED_OUT,
+        Event::IdsForgotten { .. } => kind::IDS_FORGOTTEN,
+        Event::QueueSet { .. } => kind::QUEUE_SET,
+        Event::QueuePaused { .. } => kind::QUEUE_PAUSED,
+        Event::QueueResumed { .. } => kind::QUEUE_RESUMED,
+        Event::OperationStarted { .. } => kind::OPERATION_STARTED,
+        Event::OperationAdvanced { .. } => kind::OPERATION_ADVANCED,
+        Event::OperationEnded { .. } => kind::OPERATION_ENDED,
+    }
+}
+
+/// Appends the body of `event` to `body`; its kind is [`kind_of`] it.
+pub fn encode(event: &Event<'_>, body: &mut Vec<u8>) {
     let mut w = Writer(body);
     match *event {
-        Event::StoreCreated { key } => (w.u64(key[0]).u64(key[1]), kind::STORE_CREATED).1,
+        Event::StoreCreated { key } => {
+            w.u64(key[0]).u64(key[1]);
+        }
         Event::Started { epoch, wall, removal_from } => {
             w.u32(epoch).u64(wall).u64(removal_from);
-            kind::STARTED
         }
         Event::ClockMoved { wall, removal_from } => {
             w.u64(wall).u64(removal_from);
-            kind::CLOCK_MOVED
         }
-        Event::QueueCreated { queue, name } => numbered_text(w, queue, name, kind::QUEUE_CREATED),
-        Event::NameAdded { name, text } => numbered_text(w, name, text, kind::NAME_ADDED),
-        Event::WorkerAdded { worker, text } => numbered_text(w, worker, text, kind::WORKER_ADDED),
+        Event::QueueCreated { queue, name } => numbered_text(w, queue, name),
+        Event::NameAdded { name, text } => numbered_text(w, name, text),
+        Event::WorkerAdded { worker, text } => numbered_text(w, worker, text),
         Event::PolicyAdded { policy, ref value } => {
             encode_policy(w.u32(policy), value);
-            kind::POLICY_ADDED
         }
         Event::Enqueued(ref row) => encode_row(w, row),
         Event::IdsForgotten { queue, count } => {
             w.u32(queue).u32(count);
-            kind::IDS_FORGOTTEN
         }
         Event::QueueSet { .. }
         | Event::QueuePaused { .. }
@@ -40,57 +78,56 @@ pub fn encode(event: &Event<'_>, body: &mut Vec<u8>) -> u16 {
     }
 }
 
-fn numbered_text(mut w: Writer<'_>, number: u32, text: &str, kind: u16) -> u16 {
+fn numbered_text(mut w: Writer<'_>, number: u32, text: &str) {
     w.u32(number).bytes(text.as_bytes());
-    kind
 }
 
-fn encode_job(mut w: Writer<'_>, event: &Event<'_>) -> u16 {
+fn encode_job(mut w: Writer<'_>, event: &Event<'_>) {
     let JobNumber(number) = event.number().expect("only events about a job come here");
     w.u64(number);
     match *event {
-        Event::CameDue { rank, .. } => (w.u64(rank.cast_unsigned()), kind::CAME_DUE).1,
+        Event::CameDue { rank, .. } => {
+            w.u64(rank.cast_unsigned());
+        }
         Event::Leased { token, worker, expires_at, .. } => {
             w.u64(token.0).u64(expires_at).u32(worker);
-            kind::LEASED
         }
-        Event::Extended { expires_at, .. } => (w.u64(expires_at), kind::EXTENDED).1,
+        Event::Extended { expires_at, .. } => {
+            w.u64(expires_at);
+        }
         Event::Completed { late, result, .. } => {
             w.u8(late.into());
             if let Some(result) = result {
                 w.field(field::RESULT, result);
             }
-            kind::COMPLETED
         }
         Event::Failed { late, kind: failure, fingerprint, next, error, .. } => {
             w.u8(late.into());
             encode_next(&mut w, next);
             w.bytes(failure.as_bytes()).bytes(fingerprint.as_bytes()).bytes(error);
-            kind::FAILED
         }
         Event::Released { late, next, .. } => {
             encode_next(w.u8(late.into()), next);
-            kind::RELEASED
         }
         Event::Snoozed { late, next, .. } => {
             encode_next(w.u8(late.into()), next);
-            kind::SNOOZED
         }
         Event::LeaseExpired { next, .. } => {
             encode_next(&mut w, next);
-            kind::LEASE_EXPIRED
         }
-        Event::Progressed { value, .. } => (w.bytes(value), kind::PROGRESSED).1,
-        Event::Logged { lines, drop, chunk, .. } => (w.u32(lines).u32(drop).bytes(chunk), kind::LOGGED).1,
-        Event::Expired { .. } => kind::EXPIRED,
+        Event::Progressed { value, .. } => {
+            w.bytes(value);
+        }
+        Event::Logged { lines, drop, chunk, .. } => {
+            w.u32(lines).u32(drop).bytes(chunk);
+        }
+        Event::Expired { .. } => {}
         Event::Promoted { rank, by, .. } => {
             encode_by(w.u64(rank.cast_unsigned()), by);
-            kind::PROMOTED
         }
         Event::Rescheduled { due, by, .. } => {
             let (wall, at) = due_parts(due);
             encode_by(w.u8(wall).u64(at), by);
-            kind::RESCHEDULED
         }
         Event::Edited { priority, rank, by, payload, .. } => {
             encode_by(w.u64(rank.cast_unsigned()), by);
@@ -100,24 +137,24 @@ fn encode_job(mut w: Writer<'_>, event: &Event<'_>) -> u16 {
             if let Some(payload) = payload {
                 w.field(field::PAYLOAD, payload);
             }
-            kind::EDITED
         }
-        Event::CancelRequested { by, .. } => (encode_by(&mut w, by), kind::CANCEL_REQUESTED).1,
-        Event::Cancelled { by, .. } => (encode_by(&mut w, by), kind::CANCELLED).1,
+        Event::CancelRequested { by, .. } => encode_by(&mut w, by),
+        Event::Cancelled { by, .. } => encode_by(&mut w, by),
         Event::Retried { rank, expires_at, by, .. } => {
             encode_by(w.u64(rank.cast_unsigned()), by);
             if let Some(at) = expires_at {
                 w.field(field::EXPIRES_AT, &at.to_le_bytes());
             }
-            kind::RETRIED
         }
-        Event::Removed { remember_until, by, .. } => (encode_by(w.u64(remember_until), by), kind::REMOVED).1,
-        Event::AgedOut { remember_until, .. } => (w.u64(remember_until), kind::AGED_OUT).1,
+        Event::Removed { remember_until, by, .. } => encode_by(w.u64(remember_until), by),
+        Event::AgedOut { remember_until, .. } => {
+            w.u64(remember_until);
+        }
         _ => unreachable!("events about the store are encoded elsewhere"),
     }
 }
 
-fn encode_administrative(mut w: Writer<'_>, event: &Event<'_>) -> u16 {
+fn encode_administrative(mut w: Writer<'_>, event: &Event<'_>) {
     match *event {
         Event::QueueSet { queue, set, ref reset, config, by } => {
             encode_by(w.u32(queue).bytes(set.as_bytes()), by);
@@ -127,27 +164,23 @@ fn encode_administrative(mut w: Writer<'_>, event: &Event<'_>) -> u16 {
             if let Some(config) = config {
                 w.field(field::CONFIG, config.as_bytes());
             }
-            kind::QUEUE_SET
         }
-        Event::QueuePaused { queue, by } => (encode_by(w.u32(queue), by), kind::QUEUE_PAUSED).1,
-        Event::QueueResumed { queue, by } => (encode_by(w.u32(queue), by), kind::QUEUE_RESUMED).1,
+        Event::QueuePaused { queue, by } => encode_by(w.u32(queue), by),
+        Event::QueueResumed { queue, by } => encode_by(w.u32(queue), by),
         Event::OperationStarted { operation, verb, filter, by } => {
             encode_by(w.u64(operation).u8(verb as u8).bytes(filter.as_bytes()), by);
-            kind::OPERATION_STARTED
         }
         Event::OperationAdvanced { operation, cursor, looked_at, changed, refused } => {
             w.u64(operation).u64(looked_at).u64(changed).u64(refused).bytes(cursor.as_bytes());
-            kind::OPERATION_ADVANCED
         }
         Event::OperationEnded { operation, state, by } => {
             encode_by(w.u64(operation).u8(state as u8), by);
-            kind::OPERATION_ENDED
         }
         _ => unreachable!("only administrative events come here"),
     }
 }
 
-fn encode_row(mut w: Writer<'_>, row: &NewRow<'_>) -> u16 {
+fn encode_row(mut w: Writer<'_>, row: &NewRow<'_>) {
     w.u64(row.number.0).u64(row.rank.cast_unsigned()).u32(row.queue).u32(row.name).u32(row.policy);
     w.u16(row.priority.cast_unsigned()).bytes(row.payload);
     if let Some(due) = row.due {
@@ -166,7 +199,6 @@ fn encode_row(mut w: Writer<'_>, row: &NewRow<'_>) -> u16 {
         w.field(field::TAG, tag.as_bytes());
     }
     w.field_unless_empty(field::HEADERS, row.headers);
-    kind::ENQUEUED
 }
 
 fn encode_policy(w: &mut Writer<'_>, policy: &Policy) {

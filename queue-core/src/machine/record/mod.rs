@@ -9,7 +9,7 @@ mod decode;
 mod encode;
 
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{encode, kind_of};
 
 /// Top bit of a kind or field number: who does not know it may skip it.
 const SKIPPABLE: u8 = 0x80;

@@ -1,0 +1,450 @@
+//! The engines of this process: `memory` (the machine alone) and `log` (machine and journal).
+//!
+//! One lock around the store; whoever finds the open frame not empty and no commit running commits it; replies leave
+//! once the frontier has passed their position. A task of the engine's own, the ticker, does what time alone does.
+//! The server runs on the same engine: on a single-threaded runtime a request crosses no thread.
+
+mod blobs;
+mod commit;
+mod feed;
+mod registry;
+mod store;
+mod tail;
+mod ticker;
+mod waiters;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use super::clock::{Clock, SystemClock};
+use super::{Answer, Engine};
+use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Recovered, Storage};
+use crate::machine::{Event, Machine, decode, is_skippable};
+use crate::model::{
+    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest, LeasedJob, Limits,
+    Orders, Reply, Word, WorkerView,
+};
+use blobs::Blobs;
+use commit::Pace;
+use store::{Files, LeaseOrWait, Store};
+use tail::{Ring, Tail};
+use waiters::Delivery;
+
+/// How a local engine is opened.
+#[derive(Clone)]
+pub struct LocalOptions {
+    /// When replies leave. Default `always`. The memory engine has none.
+    pub fsync: FsyncPolicy,
+    /// Longest segment of the journal in bytes: 64 KiB to 1 GiB, default 64 MiB.
+    pub segment_bytes: u64,
+    /// Bytes that jobs may take in memory before new work is refused with `FULL`. Default: no bound.
+    pub max_memory: u64,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Decides jitter and keys; drawn from the operating system by default.
+    pub seed: u64,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self {
+            fsync: FsyncPolicy::Always,
+            segment_bytes: 64 << 20,
+            max_memory: u64::MAX,
+            clock: Arc::new(SystemClock::default()),
+            seed: u64::from_le_bytes(crate::random::bytes()),
+        }
+    }
+}
+
+/// An engine in this process; see [`LocalEngine::memory`] and [`LocalEngine::log`].
+pub struct LocalEngine<S: Storage = DirStorage> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Storage> Clone for LocalEngine<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// What the engine's handles and its ticker share.
+struct Shared<S: Storage> {
+    store: Mutex<Store<S>>,
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    /// The frontier moved, or the engine failed or closed.
+    moved: Notify,
+    /// The ticker is to look again.
+    wake: Arc<Notify>,
+    reader: Option<Mutex<Reader<S>>>,
+    capabilities: Capabilities,
+    fsync: &'static str,
+}
+
+impl LocalEngine<DirStorage> {
+    /// An engine that keeps everything in memory; nothing outlives it. Needs a tokio runtime.
+    pub fn memory(options: LocalOptions) -> Self {
+        let files = Files { tail: Tail::Ring(Ring::default()), blobs: Blobs::default() };
+        let capabilities = Capabilities { engine: "memory", durable: false, history: false, resends: false };
+        Self::run(Machine::new(), files, None, &options, capabilities, "none")
+    }
+
+    /// An engine on the append log in `directory`, which is made if it does not exist. Blocks while it recovers; needs a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `STATE` if another process has the directory, or it is not one of ours or of another version; `UNKNOWN` if it
+    /// is damaged or cannot be read: the message names file, place and what to do.
+    pub fn log(directory: impl Into<PathBuf>, options: LocalOptions) -> Result<(Self, Recovered), Error> {
+        Self::on(DirStorage::new(directory), options)
+    }
+}
+
+impl<S: Storage> LocalEngine<S> {
+    /// An engine on the append log in any storage.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalEngine::log`].
+    pub fn on(storage: S, options: LocalOptions) -> Result<(Self, Recovered), Error> {
+        let journal_options = Options {
+            policy: options.fsync,
+            segment_bytes_max: options.segment_bytes,
+            segment_bytes_first: Options::default().segment_bytes_first.min(options.segment_bytes),
+            ..Options::default()
+        };
+        let (mut machine, mut blobs) = (Machine::new(), Blobs::default());
+        let (journal, recovered) = Journal::open(storage, journal_options, &mut |record| {
+            let event = match decode(record.kind, record.body) {
+                Ok(event) => event,
+                Err(_) if record.skippable || is_skippable(record.kind) => return Ok(()),
+                Err(wrong) => return Err(wrong.into()),
+            };
+            replay(&mut machine, &mut blobs, record.position.get(), record.at, &event);
+            Ok(())
+        })
+        .map_err(|error| journal_error(&error))?;
+        let reader = Mutex::new(journal.reader());
+        let files = Files { tail: Tail::Journal(Box::new(journal)), blobs };
+        let capabilities = Capabilities { engine: "log", durable: true, history: true, resends: false };
+        let fsync = match options.fsync {
+            FsyncPolicy::Always => "always",
+            FsyncPolicy::EverySec => "everysec",
+            FsyncPolicy::No => "no",
+        };
+        let engine = Self::run(machine, files, Some(reader), &options, capabilities, fsync);
+        // The start is synced before anything is served.
+        engine.shared.commit_here()?;
+        Ok((engine, recovered))
+    }
+
+    fn run(
+        machine: Machine,
+        files: Files<S>,
+        reader: Option<Mutex<Reader<S>>>,
+        options: &LocalOptions,
+        capabilities: Capabilities,
+        fsync: &'static str,
+    ) -> Self {
+        let clock = Arc::clone(&options.clock);
+        let store = Store::start(machine, files, Arc::clone(&clock), options.seed, options.max_memory);
+        let shared = Arc::new(Shared {
+            store: Mutex::new(store),
+            clock,
+            pace: Pace::default(),
+            moved: Notify::new(),
+            wake: Arc::new(Notify::new()),
+            reader,
+            capabilities,
+            fsync,
+        });
+        tokio::spawn(ticker::run(Arc::downgrade(&shared)));
+        Self { shared }
+    }
+
+    /// Resolves once this engine has failed for good, with the reason: the process should end.
+    pub async fn failed(&self) -> Error {
+        loop {
+            let moved = self.shared.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if let Some(error) = &self.shared.lock().failed {
+                return error.clone();
+            }
+            moved.await;
+        }
+    }
+}
+
+/// Folds a record into a machine that recovers.
+fn replay(machine: &mut Machine, blobs: &mut Blobs, position: u64, at: u64, event: &Event<'_>) {
+    store::keep_blobs(blobs, position, event);
+    machine.evolve(position, at, event);
+    machine.drain_released().for_each(|blob| blobs.release(blob));
+    machine.forget_signals();
+}
+
+/// A journal's error as an engine's.
+fn journal_error(error: &JournalError) -> Error {
+    let word = match error {
+        JournalError::Locked { .. } | JournalError::Foreign { .. } | JournalError::UnknownVersion { .. } => Word::State,
+        _ => Word::Unknown,
+    };
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    Error::new(word, message)
+}
+
+impl<S: Storage> Drop for Shared<S> {
+    fn drop(&mut self) {
+        // The ticker holds no engine while it sleeps; awake, it finds that there is none.
+        self.wake.notify_one();
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, Store<S>> {
+        // A panic under the lock has already been turned into the engine's failure, which every use checks.
+        self.store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The ticker sleeps until what was due first; wakes it if something is due earlier now.
+    fn wake_ticker_if_earlier(&self, store: &mut Store<S>) {
+        let due = store.next_due();
+        if due < store.planned {
+            store.planned = due;
+            self.wake.notify_one();
+        }
+    }
+
+    async fn execute(self: &Arc<Self>, context: &Context, commands: &[Command]) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut at = 0;
+        loop {
+            let position = {
+                let mut store = self.lock();
+                store.check_open()?;
+                while at < commands.len() && !store.must_commit() {
+                    answers.push(store.apply(context, &commands[at])?.map(|reply| self.complete(reply)));
+                    at += 1;
+                }
+                self.wake_ticker_if_earlier(&mut store);
+                store.end()
+            };
+            self.durable(position).await?;
+            if at == commands.len() {
+                return Ok(answers);
+            }
+        }
+    }
+
+    /// Fills in what only the shell knows.
+    fn complete(&self, mut reply: Reply) -> Reply {
+        if let Reply::Stats(stats) = &mut reply {
+            self.capabilities.engine.clone_into(&mut stats.engine);
+            self.fsync.clone_into(&mut stats.fsync);
+        }
+        reply
+    }
+
+    fn release(&self, leases: &[LeaseRef]) {
+        let mut store = self.lock();
+        // If the engine has failed there is nobody to release for.
+        let _ = store.release(leases);
+        store.planned = 0;
+        self.wake.notify_one();
+    }
+}
+
+/// Leases on their way to a caller; if it is dropped before they arrive, they are given back.
+struct InFlight<S: Storage> {
+    shared: Arc<Shared<S>>,
+    ticket: Option<waiters::Ticket>,
+    leased: Vec<LeasedJob>,
+}
+
+impl<S: Storage> Drop for InFlight<S> {
+    fn drop(&mut self) {
+        if let Some(ticket) = &mut self.ticket {
+            self.shared.lock().waiters.leave(ticket.number);
+            if let Ok(delivery) = ticket.delivery.try_recv() {
+                self.leased.extend(delivery.leased);
+            }
+        }
+        if !self.leased.is_empty() {
+            let leases: Vec<_> =
+                self.leased.iter().map(|job| LeaseRef { number: job.number, token: job.token }).collect();
+            self.shared.release(&leases);
+        }
+    }
+}
+
+impl<S: Storage> InFlight<S> {
+    async fn arrive(mut self, delivery: Delivery) -> Result<Vec<LeasedJob>, Error> {
+        self.leased = delivery.leased;
+        let shared = Arc::clone(&self.shared);
+        shared.durable(delivery.position).await?;
+        Ok(std::mem::take(&mut self.leased))
+    }
+}
+
+#[async_trait]
+impl<S: Storage> Engine for LocalEngine<S> {
+    fn capabilities(&self) -> Capabilities {
+        self.shared.capabilities
+    }
+
+    async fn execute(&self, context: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.shared.execute(context, &commands).await
+    }
+
+    async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
+        check_wait(request.wait_ms)?;
+        let mut in_flight = InFlight { shared: Arc::clone(&self.shared), ticket: None, leased: Vec::new() };
+        let got = {
+            let mut store = self.shared.lock();
+            store.check_open()?;
+            let got = store.lease_or_wait(context, request.order)?;
+            self.shared.wake_ticker_if_earlier(&mut store);
+            got
+        };
+        let ticket = match got {
+            LeaseOrWait::Leased(delivery) => return in_flight.arrive(delivery).await,
+            LeaseOrWait::Wait(ticket) => in_flight.ticket.insert(ticket),
+        };
+        tokio::select! {
+            biased;
+            delivery = &mut ticket.delivery => match delivery {
+                Ok(delivery) => in_flight.arrive(delivery).await,
+                Err(_) => Err(self.shared.lock().check_open().err().unwrap_or_else(closed)),
+            },
+            () = self.shared.clock.sleep_ms(request.wait_ms) => {
+                // Whatever was delivered in this very instant is taken, not given back.
+                let (number, late) = (ticket.number, ticket.delivery.try_recv());
+                self.shared.lock().waiters.leave(number);
+                match late.or_else(|_| ticket.delivery.try_recv()) {
+                    Ok(delivery) => in_flight.arrive(delivery).await,
+                    Err(_) => Ok(Vec::new()),
+                }
+            }
+        }
+    }
+
+    async fn wait(&self, job: JobRef, timeout_ms: u64) -> Result<Job, Error> {
+        check_wait(timeout_ms)?;
+        let ended = async {
+            loop {
+                let found = self.show(&job).await?;
+                let number = found.summary.number;
+                let receiver = self.shared.lock().waiters.join_job(number.0);
+                // It may have ended between the look and the join.
+                let found = self.show(&number.into()).await?;
+                if found.summary.state.is_done() {
+                    return Ok(found);
+                }
+                // An error means that the engine ended; the next look says so.
+                let _ = receiver.await;
+            }
+        };
+        tokio::select! {
+            biased;
+            found = ended => found,
+            () = self.shared.clock.sleep_ms(timeout_ms) => {
+                Err(Error::new(Word::Timeout, format!("job {job} has not ended within {timeout_ms} ms")))
+            }
+        }
+    }
+
+    async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
+        check_wait(wait_ms)?;
+        if limit == 0 || limit > Limits::PAGE_EVENTS {
+            return Err(Error::bad_arg("limit", limit, "1 to 10000 events"));
+        }
+        let mut from = match cursor {
+            None => self.shared.lock().files.tail.frontier(),
+            Some(text) => text.parse().map_err(|_| Error::bad_arg("cursor", &text, "the cursor of the page before"))?,
+        };
+        let sleep = self.shared.clock.sleep_ms(wait_ms);
+        tokio::pin!(sleep);
+        loop {
+            let moved = self.shared.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            let (page, all) = self.shared.read_events(from, limit as usize)?;
+            from = page.cursor.parse().expect("a cursor just made");
+            if !page.events.is_empty() {
+                return Ok(page);
+            }
+            if !all {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = &mut moved => {}
+                () = &mut sleep => return Ok(page),
+            }
+        }
+    }
+
+    async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
+        let (orders, position) = {
+            let mut store = self.shared.lock();
+            store.check_open()?;
+            let orders = store.beat(beat)?;
+            self.shared.wake_ticker_if_earlier(&mut store);
+            (orders, store.end())
+        };
+        self.shared.durable(position).await?;
+        Ok(orders)
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
+        let mut store = self.shared.lock();
+        store.check_open()?;
+        let now = store.now().steady;
+        let Store { registry, machine, .. } = &mut *store;
+        Ok(registry.workers(now, |at| machine.to_wall(at)))
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.shared.close().await
+    }
+}
+
+impl<S: Storage> LocalEngine<S> {
+    async fn show(&self, job: &JobRef) -> Result<Job, Error> {
+        let command = Command::ShowJob { job: job.clone() };
+        match self.shared.execute(&Context::default(), &[command]).await?.pop() {
+            Some(Ok(Reply::Job(job))) => Ok(*job),
+            Some(Err(error)) => Err(error),
+            _ => Err(closed()),
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Word::Unreachable, "the engine is closed; open it again")
+}
+
+fn check_wait(wait_ms: u64) -> Result<(), Error> {
+    match wait_ms > Limits::WAIT_MS {
+        true => Err(Error::bad_arg("wait_ms", wait_ms, "milliseconds from 0 to 3600000 (1 h)")),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Where an engine's events go: a journal, or for the memory engine a bounded ring.
+//!
+//! Both give a record its position at once; only a journal has something to wait for.
+
+use std::collections::VecDeque;
+
+use crate::journal::{Chunk, Journal, Position, Reader, Storage};
+use crate::machine::{Event, encode, kind_of};
+use crate::model::{Error, Word};
+
+/// Bytes of events that the memory engine keeps for the feed.
+const RING_BYTES: usize = 16 << 20;
+
+/// The end of the log that events are appended to.
+#[derive(Debug)]
+pub(super) enum Tail<S: Storage> {
+    /// The append log.
+    Journal(Box<Journal<S>>),
+    /// Nothing outlives the process.
+    Ring(Ring),
+}
+
+/// A record kept in memory.
+#[derive(Clone, Debug)]
+pub(super) struct KeptRecord {
+    pub(super) position: u64,
+    pub(super) kind: u16,
+    pub(super) at: u64,
+    pub(super) body: Box<[u8]>,
+}
+
+/// The newest records of the memory engine.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    records: VecDeque<KeptRecord>,
+    bytes: usize,
+    end: u64,
+}
+
+impl Ring {
+    fn append(&mut self, at: u64, event: &Event<'_>) -> u64 {
+        let mut body = Vec::new();
+        encode(event, &mut body);
+        let position = self.end;
+        self.end += (body.len() as u64 + 8).next_multiple_of(8);
+        self.bytes += body.len();
+        self.records.push_back(KeptRecord { position, kind: kind_of(event), at, body: body.into() });
+        while self.bytes > RING_BYTES {
+            let old = self.records.pop_front().expect("bytes are of records");
+            self.bytes -= old.body.len();
+        }
+        position
+    }
+
+    /// Up to `limit` records from `from` on, 0 means the oldest.
+    pub(super) fn read(&self, from: u64, limit: usize) -> Result<Vec<KeptRecord>, Error> {
+        let oldest = self.records.front().map_or(self.end, |record| record.position);
+        if from < oldest && from > 0 {
+            return Err(trimmed(oldest));
+        }
+        let start = self.records.partition_point(|record| record.position < from);
+        Ok(self.records.range(start..).take(limit).cloned().collect())
+    }
+}
+
+impl<S: Storage> Tail<S> {
+    /// Appends an event; its record's position is a multiple of 8.
+    pub(super) fn append(&mut self, at: u64, event: &Event<'_>) -> u64 {
+        match self {
+            Self::Ring(ring) => ring.append(at, event),
+            Self::Journal(journal) => journal.append(kind_of(event), false, at, |body| encode(event, body)).get(),
+        }
+    }
+
+    /// The position after the last event.
+    pub(super) fn end(&self) -> u64 {
+        match self {
+            Self::Ring(ring) => ring.end,
+            Self::Journal(journal) => journal.end().get(),
+        }
+    }
+
+    /// What may leave.
+    pub(super) fn frontier(&self) -> u64 {
+        match self {
+            Self::Ring(ring) => ring.end,
+            Self::Journal(journal) => journal.frontier().get(),
+        }
+    }
+
+    /// The journal, if there is one.
+    pub(super) const fn journal(&mut self) -> Option<&mut Journal<S>> {
+        match self {
+            Self::Ring(_) => None,
+            Self::Journal(journal) => Some(journal),
+        }
+    }
+
+    /// Whether a position is one that has left.
+    pub(super) fn has_left(&self, position: u64) -> bool {
+        match self {
+            Self::Ring(_) => true,
+            Self::Journal(journal) => journal.frontier() >= Position::new(position),
+        }
+    }
+}
+
+/// Reads about `bytes` of journal from `from` on. Returns where to go on, and whether that is all for now.
+pub(super) fn read_journal<S: Storage>(
+    reader: &mut Reader<S>,
+    from: u64,
+    bytes: u64,
+    records: &mut Vec<KeptRecord>,
+) -> Result<(u64, bool), Error> {
+    if from > reader.frontier().get() {
+        return Err(no_cursor(from));
+    }
+    let chunk = reader.read(Position::new(from), bytes, &mut |record| {
+        let position = record.position.get();
+        records.push(KeptRecord { position, kind: record.kind, at: record.at, body: record.body.into() });
+    });
+    match chunk {
+        Ok(Chunk::Read { next, at_frontier }) => Ok((next.get(), at_frontier)),
+        Ok(Chunk::Trimmed { oldest }) if from > 0 => Err(trimmed(oldest.get())),
+        Ok(Chunk::Trimmed { oldest }) => Ok((oldest.get(), false)),
+        Err(error) => {
+            // Bytes that were damaged since they were read at start look the same as a cursor that was made up.
+            tracing::warn!(cursor = from, "the feed cannot be read there: {error}");
+            Err(no_cursor(from))
+        }
+    }
+}
+
+fn no_cursor(cursor: u64) -> Error {
+    Error::bad_arg("cursor", cursor, "the cursor of the page before, or 0 for the oldest event kept")
+}
+
+fn trimmed(oldest: u64) -> Error {
+    Error::new(Word::Trimmed, format!("the feed does not reach back that far; its oldest cursor is {oldest}"))
+}

@@ -1,0 +1,136 @@
+//! What the conformance suite cannot see from outside: shared syncs, dropped calls, failed writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LocalEngine, LocalOptions};
+use crate::engine::{Engine, EngineExt};
+use crate::journal::faults::FaultyStorage;
+use crate::journal::sim::SimDisk;
+use crate::model::{Context, Error, JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Outcome, Word};
+
+fn order(queue: &str) -> LeaseOrder {
+    LeaseOrder { queues: vec![queue.to_owned()], limit: 1, worker: "w".to_owned(), lease_ms: None }
+}
+
+fn held(job: &LeasedJob) -> LeaseRef {
+    LeaseRef { number: job.number, token: job.token }
+}
+
+type Faulty = FaultyStorage<SimDisk>;
+
+fn open(storage: &Faulty) -> LocalEngine<Faulty> {
+    LocalEngine::on(storage.clone(), LocalOptions::default()).expect("a good directory").0
+}
+
+async fn waiting_lease(engine: &LocalEngine<Faulty>) -> tokio::task::JoinHandle<Result<Vec<LeasedJob>, Error>> {
+    let waiter = engine.clone();
+    let request = LeaseRequest { order: order("q"), wait_ms: 10_000 };
+    let handle = tokio::spawn(async move { waiter.lease(&Context::default(), request).await });
+    while !engine.shared.lock().waiters.is_waiting("q") {
+        tokio::task::yield_now().await;
+    }
+    handle
+}
+
+#[tokio::test]
+async fn an_enqueue_that_meets_a_waiting_worker_is_delivered_with_one_sync() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    engine.enqueue("q", vec![NewJob::new("n", "0")]).await.expect("room");
+    let first = engine.lease_now(order("q")).await.expect("a job");
+    assert_eq!(first.len(), 1);
+    let waiter = waiting_lease(&engine).await;
+    let before = storage.plan().syncs();
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    let job = waiter.await.expect("no panic").expect("a lease").pop().expect("one job");
+    assert_eq!(&job.payload[..], b"1");
+    assert_eq!(storage.plan().syncs() - before, 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_stop_without_warning() {
+    let disk = SimDisk::new();
+    let engine = LocalEngine::on(disk.clone(), LocalOptions::default()).expect("a new directory").0;
+    engine.enqueue("q", vec![NewJob::new("n", "1"), NewJob::new("n", "2")]).await.expect("room");
+    let job = engine.lease_now(order("q")).await.expect("a job").pop().expect("one job");
+    engine.settle(held(&job), Outcome::Complete { result: None }).await.expect("held");
+    let hash = engine.stats().await.expect("open").state_hash;
+    let copy = SimDisk::with_files(disk.files());
+    let mut machine = crate::machine::Machine::new();
+    let options = crate::journal::Options::default();
+    crate::journal::Journal::open(copy.clone(), options, &mut |record| {
+        machine.evolve(record.position.get(), record.at, &crate::machine::decode(record.kind, record.body)?);
+        Ok(())
+    })
+    .expect("what was synced can be read");
+    assert_eq!(format!("{:016x}", machine.state_hash()), hash, "the fold of the journal is the state");
+    let (again, recovered) =
+        LocalEngine::on(SimDisk::with_files(disk.files()), LocalOptions::default()).expect("again");
+    assert!(!recovered.created);
+    let counts = again.queue("q").await.expect("there").counts;
+    assert_eq!((counts.waiting, counts.completed, counts.enqueued), (1, 1, 2));
+    let next = again.lease_now(order("q")).await.expect("a job").pop().expect("one job");
+    assert!(next.token > job.token, "tokens only grow");
+}
+
+#[tokio::test]
+async fn a_dropped_lease_call_gives_its_job_back_uncounted() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    let waiter = waiting_lease(&engine).await;
+    waiter.abort();
+    let _ = waiter.await;
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    let job = engine.lease_now(order("q")).await.expect("a job").pop().expect("the job waits");
+    assert_eq!(job.attempt, 1);
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_final_and_nothing_is_acknowledged() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    storage.plan().fail_syncs_after(0);
+    let error = engine.enqueue("q", vec![NewJob::new("n", "2")]).await.expect_err("the sync fails");
+    assert_eq!(error.word, Word::Unknown);
+    storage.plan().heal();
+    assert_eq!(engine.stats().await.expect_err("final").word, Word::Unknown);
+    assert_eq!(engine.failed().await.word, Word::Unknown);
+}
+
+#[tokio::test]
+async fn many_tasks_share_syncs() {
+    let storage = Faulty::slow(SimDisk::new(), Duration::from_millis(2));
+    let engine = Arc::new(open(&storage));
+    let before = storage.plan().syncs();
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let engine = Arc::clone(&engine);
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    assert!(storage.plan().syncs() - before < 64, "{} syncs for 640 enqueues", storage.plan().syncs() - before);
+    assert_eq!(engine.queue("q").await.expect("there").counts.waiting, 640);
+}
+
+#[tokio::test]
+async fn a_job_that_is_waited_for_is_seen_done() {
+    let engine = LocalEngine::memory(LocalOptions::default());
+    let number = engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room")[0].number;
+    let waiter = engine.clone();
+    let waiting = tokio::spawn(async move { waiter.wait(number.into(), 10_000).await });
+    let job = engine.lease_now(order("q")).await.expect("a job").pop().expect("one job");
+    engine.settle(held(&job), Outcome::Complete { result: Some("7".into()) }).await.expect("held");
+    let done = waiting.await.expect("no panic").expect("done in time");
+    assert_eq!((done.summary.state, done.result.as_deref()), (JobState::Completed, Some(&b"7"[..])));
+    let late = engine.wait(crate::model::JobNumber(9).into(), 0).await.expect_err("no such job");
+    assert_eq!(late.word, Word::NoJob);
+}

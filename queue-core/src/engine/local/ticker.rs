@@ -1,0 +1,40 @@
+//! The ticker: a task of the engine that does what time alone does, and ends with its engine.
+
+use std::sync::{Arc, Weak};
+
+use super::Shared;
+use crate::journal::Storage;
+
+/// Events in one step; between steps everyone else has a turn.
+const STEP: usize = 200;
+/// It looks at the wall clock at least this often.
+const LOOK_MS: u64 = 1_000;
+
+/// Runs until the engine is dropped, closed or failed.
+pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
+    loop {
+        let Some(strong) = shared.upgrade() else { return };
+        let step = {
+            let mut store = strong.lock();
+            let step = store.elapse(STEP);
+            let (now, due) = (store.now().steady, store.next_due());
+            store.planned = due;
+            step.map(|more| (more, due.saturating_sub(now).min(LOOK_MS)))
+        };
+        let Ok((more, sleep_ms)) = step else { return };
+        if strong.tend().await.is_err() {
+            return;
+        }
+        if more || sleep_ms == 0 {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let clock = Arc::clone(&strong.clock);
+        let wake = Arc::clone(&strong.wake);
+        drop(strong);
+        tokio::select! {
+            () = wake.notified() => {}
+            () = clock.sleep_ms(sleep_ms) => {}
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Who waits: for jobs to lease, first come, first served in each queue; for a job's end.
+//!
+//! Belongs to the shell, never journaled. Invariant: a waiter is served at most once, and one whose caller is gone
+//! keeps nothing.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use tokio::sync::oneshot;
+
+use crate::model::{LeaseOrder, LeasedJob};
+
+/// Jobs for one who waited; they may be handed over once the frontier has passed `position`.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) leased: Vec<LeasedJob>,
+    pub(super) position: u64,
+}
+
+/// A place among those who wait.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) number: u64,
+    pub(super) delivery: oneshot::Receiver<Delivery>,
+}
+
+/// All who wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    next: u64,
+    leases: HashMap<u64, (LeaseOrder, oneshot::Sender<Delivery>)>,
+    queues: HashMap<String, VecDeque<u64>>,
+    jobs: HashMap<u64, Vec<oneshot::Sender<()>>>,
+}
+
+impl Waiters {
+    /// Joins the end of the line in each of the order's queues.
+    pub(super) fn join(&mut self, order: LeaseOrder) -> Ticket {
+        self.next += 1;
+        let (sender, delivery) = oneshot::channel();
+        for queue in &order.queues {
+            self.queues.entry_ref(queue).or_default().push_back(self.next);
+        }
+        self.leases.insert(self.next, (order, sender));
+        Ticket { number: self.next, delivery }
+    }
+
+    /// Leaves every line.
+    pub(super) fn leave(&mut self, number: u64) {
+        let Some((order, _)) = self.leases.remove(&number) else { return };
+        for queue in &order.queues {
+            if let Some(line) = self.queues.get_mut(queue) {
+                line.retain(|&waiter| waiter != number);
+                if line.is_empty() {
+                    self.queues.remove(queue);
+                }
+            }
+        }
+    }
+
+    /// The first in a queue's line whose caller still waits.
+    pub(super) fn first(&mut self, queue: &str) -> Option<(u64, LeaseOrder)> {
+        loop {
+            let &number = self.queues.get(queue)?.front()?;
+            let (order, sender) = self.leases.get(&number)?;
+            if !sender.is_closed() {
+                return Some((number, order.clone()));
+            }
+            self.leave(number);
+        }
+    }
+
+    /// Whether anybody waits for this queue.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self, queue: &str) -> bool {
+        self.queues.contains_key(queue)
+    }
+
+    /// Hands jobs over. `false` if the caller is gone.
+    pub(super) fn deliver(&mut self, number: u64, delivery: Delivery) -> bool {
+        let Some((order, sender)) = self.leases.remove(&number) else { return false };
+        // Put back so that leaving takes it out of the other queues' lines too.
+        let (gone, _) = oneshot::channel();
+        self.leases.insert(number, (order, gone));
+        self.leave(number);
+        sender.send(delivery).is_ok()
+    }
+
+    /// Resolves once the job has ended.
+    pub(super) fn join_job(&mut self, number: u64) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let waiting = self.jobs.entry(number).or_default();
+        waiting.retain(|sender| !sender.is_closed());
+        waiting.push(sender);
+        receiver
+    }
+
+    /// These jobs have ended.
+    pub(super) fn tell_ended(&mut self, ended: Vec<u64>) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        for number in ended {
+            for sender in self.jobs.remove(&number).into_iter().flatten() {
+                // Whoever is gone needs no word.
+                let _ = sender.send(());
+            }
+        }
+    }
+
+    /// Nobody will be served any more: every waiting call ends.
+    pub(super) fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+}
