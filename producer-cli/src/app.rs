@@ -1,0 +1,72 @@
+//! What every command has at hand: the engine, the output, and how to answer.
+
+use std::sync::Arc;
+
+use queue_core::EngineUrl;
+use queue_core::engine::Engine;
+use queue_core::model::JobRef;
+use serde::Serialize;
+use tokio::sync::OnceCell;
+
+use crate::cli::Common;
+use crate::failure::Failure;
+use crate::out::Out;
+
+/// An engine, opened when it is first needed, and a place to answer to.
+///
+/// So a wrong command line is refused as such, whether or not a server is there.
+pub(crate) struct App {
+    url: EngineUrl,
+    engine: OnceCell<Arc<dyn Engine>>,
+    /// Where the answer goes.
+    pub(crate) out: Out,
+    /// Whether programs read it.
+    pub(crate) json: bool,
+}
+
+impl App {
+    /// What the command line says of engine and answer.
+    pub(crate) fn new(common: &Common) -> Self {
+        Self { url: common.engine.clone(), engine: OnceCell::new(), out: Out::stdout(), json: common.json }
+    }
+
+    /// Where the jobs are.
+    pub(crate) async fn engine(&self) -> Result<&Arc<dyn Engine>, Failure> {
+        Ok(self.engine.get_or_try_init(|| self.url.open()).await?)
+    }
+
+    /// Answers one value: as a line of JSON to programs, as `text` to people.
+    pub(crate) fn answer(&mut self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json {
+            self.out.json(value)?;
+        } else {
+            self.out.text(&text())?;
+        }
+        Ok(())
+    }
+
+    /// Answers a list: as a line of JSON for each row to programs, as `text` to people.
+    pub(crate) fn rows<T: Serialize>(&mut self, rows: &[T], text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json {
+            rows.iter().try_for_each(|row| self.out.json(row))?;
+        } else {
+            self.out.text(&text())?;
+        }
+        Ok(())
+    }
+
+    /// Shows what was written, and gives the store free.
+    pub(crate) async fn close(mut self) -> Result<(), Failure> {
+        self.out.flush()?;
+        match self.engine.get() {
+            Some(engine) => Ok(engine.close().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads job references as typed; a wrong one is a wrong command line.
+pub(crate) fn job_refs(texts: &[String], queue: Option<&str>, command: &str) -> Result<Vec<JobRef>, Failure> {
+    let refs = texts.iter().map(|text| JobRef::parse(text, queue));
+    refs.collect::<Result<_, _>>().map_err(|error| Failure::usage(error, command))
+}

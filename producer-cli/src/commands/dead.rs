@@ -1,0 +1,137 @@
+//! `dead`: the dead letters: look at them, send them back, take them out.
+//!
+//! Redrive and purge are bulk operations: they go on at the server, also when this command has ended.
+
+use std::io::{IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use queue_core::model::{BulkVerb, DeadReason, JobFilter, JobState};
+
+use super::job::{FilterArgs, pages};
+use super::operation;
+use crate::app::App;
+use crate::cli::Administrative;
+use crate::clock;
+use crate::failure::{Failure, USAGE, say};
+use crate::parse;
+use crate::render;
+
+/// Look at dead jobs, send them back, take them out
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  longshore dead list\n  longshore dead redrive --queue emails")]
+pub(crate) enum DeadCommand {
+    List(ListArgs),
+    Redrive(RedriveArgs),
+    Purge(PurgeArgs),
+}
+
+#[derive(Args, Debug)]
+struct DeadFilter {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Only jobs that are dead for this reason
+    #[arg(long, value_parser = |text: &str| parse::word("--reason", text, DeadReason::ALL))]
+    reason: Option<DeadReason>,
+}
+
+impl DeadFilter {
+    fn into_filter(self) -> JobFilter {
+        JobFilter { states: vec![JobState::Dead], reason: self.reason, ..self.filter.into_filter() }
+    }
+}
+
+/// List dead jobs, by when they died
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore dead list --queue emails
+  longshore dead list --reason poison --json")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    filter: DeadFilter,
+    /// At most this many rows
+    #[arg(long, value_name = "N", default_value = "50")]
+    #[arg(value_parser = |text: &str| parse::integer("--limit", text, 1, 1_000_000))]
+    limit: usize,
+}
+
+/// Send dead jobs back to their queues, each with a new round of attempts
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore dead redrive --queue emails --because 'mail server is back'
+  longshore dead redrive --reason exhausted --no-wait")]
+pub(crate) struct RedriveArgs {
+    #[command(flatten)]
+    filter: DeadFilter,
+    /// Do not wait for the end; it goes on at the server
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    administrative: Administrative,
+}
+
+/// Take dead jobs out of the store, for good
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore dead purge --queue emails --name send
+  longshore dead purge --yes --no-wait")]
+pub(crate) struct PurgeArgs {
+    #[command(flatten)]
+    filter: DeadFilter,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Do not wait for the end; it goes on at the server
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    administrative: Administrative,
+}
+
+/// Carries out one command of the family.
+pub(crate) async fn run(command: DeadCommand, app: &mut App) -> Result<(), Failure> {
+    match command {
+        DeadCommand::List(args) => {
+            let (jobs, more) = pages(args.filter.into_filter(), args.limit, app).await?;
+            app.rows(&jobs, || render::job::list(&jobs, clock::wall_ms()))?;
+            if more && !app.json {
+                app.out.flush()?;
+                say("there are more", &format!("{} are shown; more: --limit", jobs.len()));
+            }
+            Ok(())
+        }
+        DeadCommand::Redrive(args) => {
+            let context = args.administrative.context();
+            operation::start(BulkVerb::Retry, args.filter.into_filter(), &context, args.no_wait, app).await
+        }
+        DeadCommand::Purge(args) => {
+            let filter = args.filter.into_filter();
+            if !args.yes {
+                confirm(&filter)?;
+            }
+            let context = args.administrative.context();
+            operation::start(BulkVerb::Remove, filter, &context, args.no_wait, app).await
+        }
+    }
+}
+
+/// Asks at the terminal; where there is none, somebody must have said yes before.
+fn confirm(filter: &JobFilter) -> Result<(), Failure> {
+    let queue = filter.queue.as_ref().map_or("every queue".to_owned(), |queue| format!("queue {queue}"));
+    let declined = |message: &str| Failure::new(message, "nothing was changed; to purge without being asked: --yes", 1);
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new("dead purge takes jobs out for good", "to purge without being asked: --yes", USAGE));
+    }
+    let mut error = anstream::stderr().lock();
+    // A question that nobody can read is answered with no.
+    write!(error, "Take the dead jobs of {queue} that match out for good? [y/N] ")?;
+    error.flush()?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    match line.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(declined("not purged")),
+    }
+}

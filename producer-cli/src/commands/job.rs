@@ -1,0 +1,355 @@
+//! `job`: look at jobs, and act on one or some of them by name.
+
+use clap::{Args, Subcommand};
+use queue_core::engine::EngineExt;
+use queue_core::model::{
+    Command, DeadReason, DelayCause, Edit, Error, Job, JobFilter, JobNumber, JobRef, JobState, JobSummary, JobVerb,
+    Limits, Reply, When, Word,
+};
+use serde::Serialize;
+
+use super::job_logs::{self, LogsArgs};
+use crate::app::{App, job_refs};
+use crate::cli::Administrative;
+use crate::clock::{self, Stopwatch};
+use crate::failure::{Failure, NOT_COMPLETED, USAGE, say};
+use crate::parse::{self, payload};
+use crate::render;
+
+/// Look at jobs and act on them
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+A JOB is a number such as 42 (or '#42'), or the job's own id.
+
+Examples:
+  longshore job list --queue emails --state dead
+  longshore job show 42
+  longshore job retry 42")]
+pub(crate) enum JobCommand {
+    Show(ShowArgs),
+    List(ListArgs),
+    Wait(WaitArgs),
+    Logs(LogsArgs),
+    Retry(RetryArgs),
+    Promote(PromoteArgs),
+    Reschedule(RescheduleArgs),
+    Edit(EditArgs),
+    Cancel(CancelArgs),
+    Remove(RemoveArgs),
+}
+
+/// Which jobs a command means.
+#[derive(Args, Debug)]
+pub(crate) struct Jobs {
+    /// Numbers such as 42, or ids
+    #[arg(value_name = "JOB", required = true)]
+    jobs: Vec<String>,
+    /// The queue of an id, where two queues know it
+    #[arg(long, value_parser = |text: &str| parse::name("--queue", text))]
+    queue: Option<String>,
+}
+
+impl Jobs {
+    fn refs(&self, command: &str) -> Result<Vec<JobRef>, Failure> {
+        job_refs(&self.jobs, self.queue.as_deref(), command)
+    }
+}
+
+/// Show everything there is to say of a job
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  longshore job show 42\n  longshore job show order-42 --queue emails --json")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+}
+
+/// List jobs: waiting ones as they will be served, delayed ones by due time, done ones by when they were done
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore job list --queue emails --state delayed --cause retry
+  longshore job list --state dead --reason exhausted --limit 1000 --json")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// In this state; may be given again
+    #[arg(long = "state", value_name = "STATE")]
+    #[arg(value_parser = |text: &str| parse::word("--state", text, JobState::ALL))]
+    states: Vec<JobState>,
+    /// Delayed for this cause
+    #[arg(long, value_parser = |text: &str| parse::word("--cause", text, DelayCause::ALL))]
+    cause: Option<DelayCause>,
+    /// Dead for this reason
+    #[arg(long, value_parser = |text: &str| parse::word("--reason", text, DeadReason::ALL))]
+    reason: Option<DeadReason>,
+    /// At most this many rows
+    #[arg(long, value_name = "N", default_value = "50")]
+    #[arg(value_parser = |text: &str| parse::integer("--limit", text, 1, 1_000_000))]
+    limit: usize,
+}
+
+/// Which jobs a list or a bulk operation means.
+#[derive(Args, Debug)]
+pub(crate) struct FilterArgs {
+    /// Only this queue
+    #[arg(long, value_parser = |text: &str| parse::name("--queue", text))]
+    queue: Option<String>,
+    /// Only jobs of this name
+    #[arg(long, value_parser = |text: &str| parse::name("--name", text))]
+    name: Option<String>,
+    /// Only jobs with this tag
+    #[arg(long, value_parser = |text: &str| parse::name("--tag", text))]
+    tag: Option<String>,
+    /// Only jobs whose last failure has this fingerprint
+    #[arg(long)]
+    fingerprint: Option<String>,
+}
+
+impl FilterArgs {
+    /// The filter, without what only some commands have.
+    pub(crate) fn into_filter(self) -> JobFilter {
+        let Self { queue, name, tag, fingerprint } = self;
+        JobFilter { queue, name, tag, fingerprint, ..JobFilter::default() }
+    }
+}
+
+/// Wait until jobs are done, and show how they ended
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore job wait 42 --timeout 5m
+  longshore job wait 42 43 44
+
+Exit codes: 0 all completed, 6 one ended dead or cancelled, 7 the time ran out")]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    /// At most this long for all of them [default: without end]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| parse::duration("--timeout", text))]
+    timeout: Option<u64>,
+}
+
+macro_rules! verb_args {
+    ($(#[$meta:meta])* $name:ident) => {
+        #[derive(Args, Debug)]
+        $(#[$meta])*
+        pub(crate) struct $name {
+            #[command(flatten)]
+            jobs: Jobs,
+            #[command(flatten)]
+            administrative: Administrative,
+        }
+    };
+}
+
+verb_args! {
+    /// Run completed, dead or cancelled jobs again, in a new round of attempts
+    #[command(after_help = "Examples:\n  longshore job retry 42\n  longshore job retry 42 43 --because 'mail server is back'")]
+    RetryArgs
+}
+
+verb_args! {
+    /// Make delayed jobs due now
+    #[command(after_help = "Examples:\n  longshore job promote 42")]
+    PromoteArgs
+}
+
+verb_args! {
+    /// Call jobs off; the handler of a running one is told to stop
+    #[command(after_help = "Examples:\n  longshore job cancel 42 --because 'sent by hand'")]
+    CancelArgs
+}
+
+/// Make waiting or delayed jobs due at another time
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore job reschedule 42 --delay 10m
+  longshore job reschedule 42 --at 2026-12-01T10:00:00Z")]
+pub(crate) struct RescheduleArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    /// This long from now
+    #[arg(long, value_name = "TIME", required_unless_present = "at", conflicts_with = "at")]
+    #[arg(value_parser = |text: &str| parse::duration("--delay", text))]
+    delay: Option<u64>,
+    /// At this time, such as 2026-12-01T10:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = |text: &str| parse::time("--at", text))]
+    at: Option<u64>,
+    #[command(flatten)]
+    administrative: Administrative,
+}
+
+/// Change payload or priority of jobs that are not running
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore job edit 42 --priority 10
+  longshore job edit 42 --payload '{\"to\": \"bob\"}'")]
+pub(crate) struct EditArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    /// The new payload: JSON, or - for standard input, or @FILE
+    #[arg(long, required_unless_present = "priority")]
+    payload: Option<String>,
+    /// The payload may be any bytes
+    #[arg(long, requires = "payload")]
+    raw: bool,
+    /// The new priority: -1000 to 1000
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(value_parser = |text: &str| parse::integer("--priority", text, -1_000, 1_000))]
+    priority: Option<i64>,
+    #[command(flatten)]
+    administrative: Administrative,
+}
+
+/// Take jobs out of the store
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  longshore job remove 42\n  longshore job remove 42 --force")]
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    jobs: Jobs,
+    /// Also one that is running: what its handler answers is void then
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    administrative: Administrative,
+}
+
+/// Carries out one command of the family.
+pub(crate) async fn run(command: JobCommand, app: &mut App) -> Result<(), Failure> {
+    match command {
+        JobCommand::Show(args) => show(&args, app).await,
+        JobCommand::List(args) => list(args, app).await,
+        JobCommand::Wait(args) => wait(&args, app).await,
+        JobCommand::Logs(args) => job_logs::run(&args, app).await,
+        JobCommand::Retry(args) => verb(&args.jobs, JobVerb::Retry, &args.administrative, app).await,
+        JobCommand::Promote(args) => verb(&args.jobs, JobVerb::Promote, &args.administrative, app).await,
+        JobCommand::Cancel(args) => verb(&args.jobs, JobVerb::Cancel, &args.administrative, app).await,
+        JobCommand::Remove(args) => {
+            verb(&args.jobs, JobVerb::Remove { force: args.force }, &args.administrative, app).await
+        }
+        JobCommand::Reschedule(args) => {
+            let when = args.delay.map(When::DelayMs).or(args.at.map(When::RunAtMs));
+            let when = when.expect("clap requires one of the two");
+            verb(&args.jobs, JobVerb::Reschedule(when), &args.administrative, app).await
+        }
+        JobCommand::Edit(args) => {
+            let read = |text: &String| payload::read(Some(text), args.raw, "job edit");
+            let payload = args.payload.as_ref().map(read).transpose()?;
+            let edit = Edit { payload, priority: args.priority };
+            verb(&args.jobs, JobVerb::Edit(edit), &args.administrative, app).await
+        }
+    }
+}
+
+async fn show(args: &ShowArgs, app: &mut App) -> Result<(), Failure> {
+    for job in args.jobs.refs("job show")? {
+        let job = app.engine().await?.job(job).await?;
+        answer(&job, app, || render::job::whole(&job, clock::wall_ms()))?;
+    }
+    Ok(())
+}
+
+/// Answers a job with its bytes, which plain serde leaves out.
+fn answer(job: &Job, app: &mut App, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    if app.json {
+        app.out.line(render::job::json_line(job))?;
+    } else {
+        app.out.text(&text())?;
+    }
+    Ok(())
+}
+
+async fn list(args: ListArgs, app: &mut App) -> Result<(), Failure> {
+    let (states, cause, reason) = (args.states, args.cause, args.reason);
+    let filter = JobFilter { states, cause, reason, ..args.filter.into_filter() };
+    let (jobs, more) = pages(filter, args.limit, app).await?;
+    app.rows(&jobs, || render::job::list(&jobs, clock::wall_ms()))?;
+    if more && !app.json {
+        app.out.flush()?;
+        say("there are more", &format!("{} are shown; more: --limit", jobs.len()));
+    }
+    Ok(())
+}
+
+/// Reads up to `limit` rows, page by page, and whether there may be more.
+pub(crate) async fn pages(filter: JobFilter, limit: usize, app: &App) -> Result<(Vec<JobSummary>, bool), Failure> {
+    let mut jobs: Vec<JobSummary> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let rows = (limit - jobs.len()).min(Limits::PAGE_ROWS as usize) as u32;
+        let page = app.engine().await?.jobs(filter.clone(), cursor, rows).await?;
+        jobs.extend(page.jobs);
+        if page.cursor.is_none() || jobs.len() >= limit {
+            return Ok((jobs, page.cursor.is_some()));
+        }
+        cursor = page.cursor;
+    }
+}
+
+async fn wait(args: &WaitArgs, app: &mut App) -> Result<(), Failure> {
+    let mut all_completed = true;
+    let watch = Stopwatch::start();
+    for job in args.jobs.refs("job wait")? {
+        let ended_job = wait_for(&job, args.timeout, watch, app).await?;
+        match ended(&ended_job, app) {
+            Err(Failure::Exit(NOT_COMPLETED)) => all_completed = false,
+            answer => answer?,
+        }
+        app.out.flush()?;
+    }
+    if all_completed { Ok(()) } else { Err(Failure::Exit(NOT_COMPLETED)) }
+}
+
+async fn wait_for(job: &JobRef, timeout: Option<u64>, watch: Stopwatch, app: &App) -> Result<Job, Failure> {
+    let engine = app.engine().await?;
+    loop {
+        let passed = watch.elapsed().as_millis() as u64;
+        let left = timeout.map_or(Limits::WAIT_MS, |timeout| timeout.saturating_sub(passed));
+        match engine.wait(job.clone(), left.min(Limits::WAIT_MS)).await {
+            // An engine waits for at most an hour per call.
+            Err(error) if error.word == Word::Timeout && left >= Limits::WAIT_MS => {}
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// Shows how a job ended; one that did not complete ends the command with its own exit code.
+pub(crate) fn ended(job: &Job, app: &mut App) -> Result<(), Failure> {
+    answer(job, app, || render::job::ending(job))?;
+    if job.summary.state == JobState::Completed { Ok(()) } else { Err(Failure::Exit(NOT_COMPLETED)) }
+}
+
+#[derive(Serialize)]
+struct Changed {
+    number: JobNumber,
+    state: JobState,
+    verb: &'static str,
+}
+
+/// Carries out one verb on each job; a job that refuses it is reported, and the others are done all the same.
+async fn verb(jobs: &Jobs, verb: JobVerb, administrative: &Administrative, app: &mut App) -> Result<(), Failure> {
+    let word = verb.as_str();
+    let refs = jobs.refs(&format!("job {word}"))?;
+    let commands = refs.into_iter().map(|job| Command::Job { job, verb: verb.clone() }).collect();
+    let answers = app.engine().await?.execute(&administrative.context(), commands).await?;
+    let mut failures = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(Reply::Changed { number, state }) => {
+                app.answer(&Changed { number, state, verb: word }, || render::job::changed(number, word, state))?;
+            }
+            Ok(_) => failures.push(Error::new(Word::Err, "the engine's reply does not belong to the command")),
+            Err(error) => failures.push(error),
+        }
+    }
+    app.out.flush()?;
+    let Some(last) = failures.pop() else { return Ok(()) };
+    for failure in failures {
+        say(&failure.message, "");
+    }
+    // What a flag made wrong is the command line's fault, as everywhere.
+    let exit = if last.word == Word::BadArg { USAGE } else { last.word.exit_code() };
+    Err(Failure::new(last.message, crate::failure::hint(last.word), exit))
+}

@@ -1,0 +1,38 @@
+//! The commands, one family per file: from checked arguments to calls on the engine.
+//!
+//! Reading values is `parse`'s business, showing answers `render`'s.
+
+pub(crate) mod bulk;
+pub(crate) mod completions;
+pub(crate) mod dead;
+pub(crate) mod enqueue;
+pub(crate) mod job;
+pub(crate) mod job_logs;
+pub(crate) mod operation;
+pub(crate) mod ping;
+pub(crate) mod queue;
+pub(crate) mod stats;
+pub(crate) mod watch;
+
+use crate::app::App;
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+/// Carries out one command line.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let mut app = App::new(&cli.common);
+    let answer = match cli.command {
+        Command::Enqueue(args) => enqueue::run(*args, &mut app).await,
+        Command::Job(command) => job::run(command, &mut app).await,
+        Command::Queue(command) => queue::run(command, &mut app).await,
+        Command::Dead(command) => dead::run(command, &mut app).await,
+        Command::Operation(command) => operation::run(command, &mut app).await,
+        Command::Stats(args) => stats::run(&args, &mut app).await,
+        Command::Watch(args) => watch::run(args, &mut app).await,
+        Command::Ping(args) => ping::run(&args, &cli.common.engine, &mut app).await,
+        Command::Completions(args) => completions::run(&args, &mut app),
+    };
+    // What was answered before a failure is shown too, and the store is given free in any case.
+    let closed = app.close().await;
+    answer.and(closed)
+}

@@ -1,0 +1,112 @@
+//! `operation`: the bulk operations, which go on at the server until they end; and how a command waits for one.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use queue_core::engine::EngineExt;
+use queue_core::model::{BulkVerb, Context, JobFilter, OperationNumber, OperationState, OperationView};
+
+use super::bulk::bar;
+use crate::app::App;
+use crate::cli::Administrative;
+use crate::clock;
+use crate::failure::Failure;
+use crate::parse;
+use crate::render;
+
+/// Look at bulk operations, end one
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  longshore operation list")]
+pub(crate) enum OperationCommand {
+    List(ListArgs),
+    Show(ShowArgs),
+    Cancel(CancelArgs),
+}
+
+/// List the running and the last ended bulk operations
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  longshore operation list")]
+pub(crate) struct ListArgs {}
+
+/// Show a bulk operation
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  longshore operation show 7")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    operation: Operation,
+}
+
+/// End a bulk operation where it stands; what it did stays done
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  longshore operation cancel 7")]
+pub(crate) struct CancelArgs {
+    #[command(flatten)]
+    operation: Operation,
+    #[command(flatten)]
+    administrative: Administrative,
+}
+
+#[derive(Args, Debug)]
+struct Operation {
+    /// Its number
+    #[arg(value_name = "OPERATION", value_parser = |text: &str| parse::integer("OPERATION", text, 1, u64::MAX))]
+    number: u64,
+}
+
+/// How often a running operation is looked at.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Carries out one command of the family.
+pub(crate) async fn run(command: OperationCommand, app: &mut App) -> Result<(), Failure> {
+    match command {
+        OperationCommand::List(ListArgs {}) => {
+            let operations = app.engine().await?.operations().await?;
+            app.rows(&operations, || render::operation::list(&operations, clock::wall_ms()))
+        }
+        OperationCommand::Show(args) => {
+            let operation = app.engine().await?.operation(OperationNumber(args.operation.number)).await?;
+            app.answer(&operation, || render::operation::line(&operation))
+        }
+        OperationCommand::Cancel(args) => {
+            let number = OperationNumber(args.operation.number);
+            let operation = app.engine().await?.cancel_operation(&args.administrative.context(), number).await?;
+            app.answer(&operation, || render::operation::line(&operation))
+        }
+    }
+}
+
+/// Starts a bulk operation and, unless told not to, shows its progress until it has ended.
+pub(crate) async fn start(
+    verb: BulkVerb,
+    filter: JobFilter,
+    context: &Context,
+    no_wait: bool,
+    app: &mut App,
+) -> Result<(), Failure> {
+    let total = total(&filter, app).await?;
+    let mut operation = app.engine().await?.start_operation(context, verb, filter).await?;
+    if !no_wait {
+        operation = finished(operation, total, app).await?;
+    }
+    app.answer(&operation, || render::operation::line(&operation))
+}
+
+/// How many jobs the operation will look at, at most: those of its states in its queues.
+async fn total(filter: &JobFilter, app: &App) -> Result<u64, Failure> {
+    let counts = match &filter.queue {
+        Some(queue) => app.engine().await?.queue(queue).await?.counts,
+        None => app.engine().await?.stats().await?.counts,
+    };
+    Ok(filter.states.iter().map(|&state| counts.of(state)).sum())
+}
+
+async fn finished(mut operation: OperationView, total: u64, app: &App) -> Result<OperationView, Failure> {
+    let bar = bar(total);
+    while operation.state == OperationState::Running {
+        bar.set_position(operation.looked_at.min(total));
+        tokio::time::sleep(PAUSE).await;
+        operation = app.engine().await?.operation(operation.operation).await?;
+    }
+    bar.finish_and_clear();
+    Ok(operation)
+}

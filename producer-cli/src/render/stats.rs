@@ -1,0 +1,27 @@
+//! The store's totals and its workers as people read them.
+
+use queue_core::model::{Stats, WorkerView};
+
+use super::cut;
+use super::queue::counts;
+use super::table::{pairs, table};
+
+/// Totals, then workers.
+pub(crate) fn totals(stats: &Stats, workers: &[WorkerView]) -> String {
+    let head = format!("engine {}, fsync {}, version {}\n", stats.engine, stats.fsync, stats.version);
+    let mut rows = vec![("queues".to_owned(), stats.queues.to_string())];
+    rows.extend(counts(&stats.counts));
+    rows.push(("bytes kept".to_owned(), stats.blob_bytes.to_string()));
+    rows.push(("state".to_owned(), stats.state_hash.clone()));
+    let row = |view: &WorkerView| {
+        let beat = &view.beat;
+        let running = format!("{}/{}", beat.leases.len(), beat.concurrency);
+        [
+            cut(&beat.worker, 40),
+            format!("{}:{}", cut(&beat.host, 40), beat.pid),
+            running,
+            cut(&beat.queues.join(" "), 60),
+        ]
+    };
+    head + &pairs(rows) + &table(["WORKER", "PROCESS", "RUNNING", "QUEUES"], workers.iter().map(row), "workers")
+}
