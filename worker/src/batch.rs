@@ -1,7 +1,8 @@
 //! A batch of settlements and log lines: what goes to the engine in one call, and what its answers mean.
 //!
 //! A job's log lines stand before its settlement, since a spent token logs nothing. A batch is kept until it is
-//! answered, so that it can be sent again: a settlement that counted already is answered `already`.
+//! answered, so that it can be sent again: a settlement that counted already is answered `already`. Log lines may then
+//! stand twice, which is better than not at all.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use queue_core::engine::Engine;
-use queue_core::model::{Error, Limits};
+use queue_core::model::{Error, Limits, is_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -210,9 +210,9 @@ fn check_range(field: &str, value: u32, max: u32) -> Result<(), Error> {
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), Error> {
-    match name.len() {
-        1..=Limits::NAME_BYTES => Ok(()),
-        _ => Err(Error::bad_arg(field, name, &format!("1 to {} bytes", Limits::NAME_BYTES))),
+    match is_name(name) {
+        true => Ok(()),
+        false => Err(Error::bad_arg(field, name, "1 to 255 bytes of text without control characters")),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use queue_core::model::{Limits, Outcome};
+use queue_core::model::{Limits, Outcome, is_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -95,10 +95,14 @@ impl HandlerError {
         Self::new("release", "given back", Then::Release)
     }
 
-    /// The same with another kind: a short word such as `exit` that groups failures.
+    /// The same with another kind: a short word such as `exit` that groups failures. What can be no kind (empty, more
+    /// than 255 bytes, or with control characters) changes nothing.
     #[must_use]
     pub fn with_kind(self, kind: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: kind.into(), ..self }
+        match kind.into() {
+            kind if is_name(&kind) => Self { kind, ..self },
+            _ => self,
+        }
     }
 
     /// The short word that groups failures.
@@ -209,6 +213,7 @@ mod tests {
         let cases = [
             (HandlerError::failed("no route"), fail("error", "no route", true)),
             (HandlerError::failed("1").with_kind("exit"), fail("exit", "1", true)),
+            (HandlerError::failed("1").with_kind(""), fail("error", "1", true)),
             (HandlerError::reject("no such user"), fail("rejected", "no such user", false)),
             (HandlerError::snooze(Duration::from_secs(3)), Outcome::Snooze { delay_ms: Some(3_000) }),
             (HandlerError::snooze(Duration::MAX), Outcome::Snooze { delay_ms: Some(Limits::DURATION_MS) }),

@@ -77,3 +77,45 @@ impl Link {
 pub(crate) const fn is_hopeless(error: &Error) -> bool {
     matches!(error.word, Word::NoAuth | Word::NoPerm | Word::Unsupported | Word::BadArg)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_change_is_said_once_however_often_it_is_tried() {
+        let lines = Lines::default();
+        let writer = {
+            let lines = lines.clone();
+            move || lines.clone()
+        };
+        let log = tracing_subscriber::fmt().with_writer(writer).without_time().with_ansi(false).finish();
+        tracing::subscriber::with_default(log, || {
+            let (link, error) = (Link::new(), |word| Error::new(word, "refused"));
+            (0..50).for_each(|_| link.down(&error(Word::Unreachable)));
+            (0..50).for_each(|_| link.down(&error(Word::Loading)));
+            (0..50).for_each(|_| link.up());
+            link.down(&error(Word::Unreachable));
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let words: Vec<_> =
+            ["UNREACHABLE", "LOADING", "connected"].map(|word| text.matches(word).count()).into_iter().collect();
+        assert_eq!((text.lines().count(), words), (4, vec![2, 1, 1]), "{text}");
+    }
+}

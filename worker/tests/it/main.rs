@@ -1,6 +1,8 @@
 //! The worker as its users see it: over a scripted engine in paused time (`desk`), and over the memory engine.
 
+mod daemon;
 mod desk;
+mod memory;
 mod outcomes;
 mod programs;
 mod stopping;

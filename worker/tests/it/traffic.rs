@@ -241,8 +241,8 @@ async fn what_cannot_run_is_refused_by_name() {
     check(|worker| worker.concurrency(0), "concurrency is 0; allowed: an integer from 1 to 10000");
     check(|worker| worker.queue("slow", 0), "weight of queue slow is 0; allowed: an integer from 1 to 1000");
     check(|worker| worker.queue("q", 2), "queue is q; allowed: each queue once");
-    check(|worker| worker.queue("", 2), "queue is empty; allowed: 1 to 255 bytes");
-    check(|worker| worker.name(""), "worker is empty; allowed: 1 to 255 bytes");
+    check(|worker| worker.queue("", 2), "queue is empty; allowed: 1 to 255 bytes of text without control characters");
+    check(|worker| worker.name(""), "worker is empty; allowed: 1 to 255 bytes of text without control characters");
     let unhandled = Desk::new().worker().handler("x", async |(): (), _: Context| Err::<(), _>(HandlerError::release()));
     assert!(unhandled.build().expect("sound").name().matches(':').count() >= 2);
 }

@@ -1,0 +1,80 @@
+//! The program `longshore-worker` as it is started: flags, messages, exit codes, signals.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const FILE: &str = "[queues]\nq = 1\n[handlers.send]\ncommand = [\"true\"]\n";
+
+fn daemon(folder: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore-worker"));
+    command.current_dir(folder).args(flags).env_remove("LONGSHORE_ENGINE").env("LONGSHORE_LOG", "info");
+    command
+}
+
+fn run(file: &str, flags: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("handlers.toml"), file).expect("a file");
+    let Output { status, stdout, stderr } = daemon(folder.path(), flags).output().expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn check_says_what_a_sound_file_holds() {
+    let sound = "handlers.toml: 1 handler for 1 queue at longshore://127.0.0.1:7600: sound\n";
+    assert_eq!(run(FILE, &["--check"]), (Some(0), sound.to_owned(), String::new()));
+}
+
+#[test]
+fn check_names_the_line_of_each_fault() {
+    let (code, out, error) = run(&FILE.replace("q = 1", "q = 0"), &["--check"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(error.starts_with("longshore-worker: handlers.toml:2: "), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_what_to_do() {
+    let (code, _, error) = run(FILE, &["--config", "other.toml"]);
+    let expected =
+        "longshore-worker: cannot read other.toml: no such file; `longshore init` writes one to start from\n";
+    assert_eq!((code, error.as_str()), (Some(1), expected));
+}
+
+#[test]
+fn a_wrong_engine_is_wrong_configuration_and_a_wrong_flag_is_not() {
+    let (code, _, error) = run(FILE, &["--engine", "localhost", "--check"]);
+    assert_eq!(code, Some(1));
+    assert!(error.starts_with("longshore-worker: engine is localhost; allowed: longshore://HOST:PORT"), "{error}");
+    let (code, _, error) = run(FILE, &["--grace", "25"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("a number with a unit"), "{error}");
+}
+
+/// Starts the daemon and waits for a log line.
+fn start(folder: &Path, flags: &[&str], wanted: &str) -> (Child, BufReader<std::process::ChildStderr>) {
+    fs::write(folder.join("handlers.toml"), FILE).expect("a file");
+    let mut child = daemon(folder, flags).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains(wanted) {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).expect("text"), 0, "it ended without saying {wanted}");
+    }
+    (child, lines)
+}
+
+fn terminate(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::TERM).expect("it runs");
+}
+
+#[test]
+fn it_stops_cleanly_when_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut child, _lines) = start(folder.path(), &["--engine", "log:data"], "connected");
+    terminate(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
