@@ -92,7 +92,10 @@ impl Worker {
         if let Err(error) = intake.await {
             std::panic::resume_unwind(error.into_panic());
         }
-        keeper::leave(&shared).await;
+        // Without a link it is not worth a wait; the registry forgets silent workers by itself.
+        if shared.link.is_up() {
+            keeper::leave(&shared).await;
+        }
         tracing::info!(worker = %shared.name, "the worker has stopped");
         Ok(())
     }
