@@ -225,28 +225,39 @@ impl Life {
     }
 }
 
-/// Opens an image; what is found must be `at_least` to `at_most` frames. Then goes on with it for a frame.
+/// Opens an image; what is found must be `at_least` to `at_most` frames, also when it is opened again.
 fn check(life: &Life, image: &SimDisk, at_least: usize, at_most: usize) -> Result<usize, String> {
-    let (journal, found) = open(image, life.policy).map_err(|error| format!("refused: {error}"))?;
+    let before = SimDisk::with_files(image.files());
+    let (_, found) = open(image, life.policy).map_err(|error| format!("refused: {error}"))?;
     let count = life.count(&found)?;
     if count < at_least || count > at_most {
         return Err(format!("found {count} frames, expected {at_least} to {at_most}"));
     }
-    drop(journal);
-    // A copy, so that the image's calls stay those of one opening.
-    let copy = SimDisk::with_files(image.files());
-    let (mut journal, again) =
-        open(&copy, life.policy).map_err(|error| format!("refused when opened again: {error}"))?;
-    if again != found {
-        return Err("opened again, it holds something else".to_owned());
+    // Another disk with the same files, so that the calls on the image's stay those of one opening.
+    go_on(life, &before, &found)?;
+    Ok(count)
+}
+
+/// Opens the disk twice, commits a frame, and lets the power fail: `found` and that frame must be there.
+fn go_on(life: &Life, disk: &SimDisk, found: &[Entry]) -> Result<(), String> {
+    drop(open(disk, life.policy).map_err(|error| format!("refused: {error}"))?);
+    let open_again = || Journal::open(disk.clone(), options(life.policy), &mut |_| Ok(()));
+    let (mut journal, recovered) = open_again().map_err(|error| format!("refused when opened again: {error}"))?;
+    if !recovered.clean || recovered.torn_bytes > 0 {
+        return Err(format!("opened again, it is not clean: {recovered:?}"));
     }
     journal.append(2, false, life.now, |body| body.extend_from_slice(b"after the crash"));
     let commit = journal.begin_commit(life.now).ok_or("nothing to commit")?;
     journal.finish_commit(commit.run()).map_err(|error| error.to_string())?;
-    drop(journal);
-    let (_, more) = open(&copy, life.policy).map_err(|error| format!("refused after another frame: {error}"))?;
+    if life.policy == FsyncPolicy::Always {
+        drop(journal);
+    } else {
+        journal.close(life.now).map_err(|error| error.to_string())?;
+    }
+    let (_, more) = open(&disk.after_power_loss(Loss::Everything), life.policy)
+        .map_err(|error| format!("refused after another frame: {error}"))?;
     match more.split_last() {
-        Some((last, before)) if before == found && last.body == b"after the crash" => Ok(count),
+        Some((last, before)) if before == found && last.body == b"after the crash" => Ok(()),
         _ => Err("after another frame it holds something else".to_owned()),
     }
 }
@@ -302,10 +313,15 @@ fn crash_recovery(
     chance: &mut Chance,
     places: &mut BTreeMap<Place, usize>,
 ) -> Result<(), String> {
+    let cut = torn_files(&image.disk);
     for (index, second) in image.disk.images(chance.draw(), 1).enumerate() {
         let describe = |error| format!("then after call {} of its opening ({:?}): {error}", second.point, second.loss);
         *places.entry(Place::Recovery).or_default() += 1;
         check(life, &second.disk, found, found).map_err(describe)?;
+        let kept = torn_files(&second.disk);
+        if let Some(lost) = cut.iter().find(|bytes| !kept.contains(bytes)) {
+            return Err(describe(format!("{} bytes of torn tail were cut and are not kept", lost.len())));
+        }
         if index % RECOVERIES_OF_RECOVERIES_EVERY == 0 {
             for third in second.disk.images(chance.draw(), 1) {
                 *places.entry(Place::RecoveryOfRecovery).or_default() += 1;
@@ -316,6 +332,12 @@ fn crash_recovery(
         }
     }
     Ok(())
+}
+
+/// The torn tails that are kept beside the journal.
+fn torn_files(disk: &SimDisk) -> Vec<Vec<u8>> {
+    let kept = |name: &str| name.starts_with("torn-") && !name.ends_with(".new");
+    disk.files().into_iter().filter(|(name, _)| kept(name)).map(|(_, bytes)| bytes).collect()
 }
 
 /// The run's seed, printed with what it is for.

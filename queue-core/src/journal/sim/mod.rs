@@ -85,6 +85,8 @@ struct State {
     origin: BTreeMap<String, Vec<u8>>,
     locked: bool,
     failing_sync: bool,
+    /// How many more syncs of the directory succeed before one fails.
+    failing_directory_sync: Option<usize>,
 }
 
 impl SimDisk {
@@ -104,6 +106,19 @@ impl SimDisk {
     /// that they read as if all were well and no later sync writes them.
     pub fn fail_next_sync(&self) {
         self.state().failing_sync = true;
+    }
+
+    /// Lets one sync of the directory fail, after `more` others. Its names can be read all the same, and a later sync
+    /// makes them durable.
+    pub fn fail_directory_sync_after(&self, more: usize) {
+        self.state().failing_directory_sync = Some(more);
+    }
+
+    /// The disk as `loss` leaves it after the last call so far.
+    pub fn after_power_loss(&self, loss: Loss) -> SimDisk {
+        let mut crashes = self.crashes();
+        while crashes.advance() {}
+        crashes.image(loss)
     }
 
     /// How many calls were made so far; a crash can be put after each.
@@ -235,7 +250,15 @@ impl Storage for SimDisk {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        self.state().calls.push(Call::SyncDirectory);
+        let mut state = self.state();
+        state.failing_directory_sync = match state.failing_directory_sync {
+            Some(0) => {
+                state.failing_directory_sync = None;
+                return Err(io::Error::other("injected by the test"));
+            }
+            more => more.map(|more| more - 1),
+        };
+        state.calls.push(Call::SyncDirectory);
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! Torn tails, flipped bits, missing and foreign files, two owners.
 
-use super::*;
 use std::collections::BTreeMap;
+
+use super::super::sim::Loss;
+use super::*;
 
 /// A store of `frames` frames, each sealed by what follows but the last.
 fn files(frames: u8) -> (BTreeMap<String, Vec<u8>>, Vec<Kept>) {
@@ -90,6 +92,26 @@ fn a_bad_frame_that_a_seal_names_is_corruption() {
 }
 
 #[test]
+fn a_frame_of_another_history_does_not_continue_this_one() {
+    let stores: Vec<_> = [1, 2]
+        .map(|byte| {
+            let disk = SimDisk::new();
+            let (mut journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+            let first = append(&mut journal, 1, byte, 40);
+            let begin = usize::try_from(commit(&mut journal, 1).get()).expect("small") + 64;
+            append(&mut journal, 2, 3, 40);
+            commit(&mut journal, 2);
+            (disk.files(), first, begin)
+        })
+        .into();
+    // Same store, same place, same length, and whole: only what it is chained to differs.
+    let (mut files, first, begin) = stores[0].clone();
+    let other = &stores[1].0["00000001.segment"];
+    files.get_mut("00000001.segment").expect("it is there")[begin..].copy_from_slice(&other[begin..]);
+    check(files, &[first], true);
+}
+
+#[test]
 fn a_missing_segment_is_named() {
     let (mut files, _) = files(100);
     files.remove("00000002.segment");
@@ -131,6 +153,24 @@ fn a_directory_of_another_program_is_left_alone() {
         let error = reopen(&disk, FsyncPolicy::Always).expect_err("foreign");
         assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
         assert_eq!((disk.files(), disk.calls()), (files, 0));
+    }
+}
+
+#[test]
+fn a_store_whose_names_were_not_synced_is_not_served_before_they_are() {
+    // A new store syncs its directory twice: for the first segment's name, and for the manifest's.
+    for first in 0..2 {
+        let disk = SimDisk::new();
+        disk.fail_directory_sync_after(first);
+        reopen(&disk, FsyncPolicy::Always).expect_err("a sync failed");
+        let (mut journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+        let record = append(&mut journal, 1, 1, 10);
+        // Without maintenance, which syncs the directory for its own sake.
+        let running = journal.begin_commit(1).expect("something to commit");
+        journal.finish_commit(running.run()).expect("the disk is well");
+        drop(journal);
+        let left = disk.after_power_loss(Loss::Everything);
+        assert_eq!(reopen(&left, FsyncPolicy::Always).expect("it opens").2, [record]);
     }
 }
 
