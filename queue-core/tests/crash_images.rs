@@ -12,7 +12,7 @@ use queue_core::journal::sim::{Call, Chance, Image, Loss, SimDisk};
 use queue_core::journal::{FsyncPolicy, Journal, JournalError, Options};
 
 /// Lives per policy, and the commits of each.
-const LIVES: u64 = 4;
+const LIVES: u64 = 6;
 const COMMITS: u64 = 60;
 /// Sector subsets and torn writes per point of a life; in the openings after a crash there is one of each.
 const DRAWS: usize = 2;

@@ -1,6 +1,7 @@
 //! The journal's own tests, by role. Shared here: a small store in memory and what it should give back.
 
 mod damage;
+mod layout;
 mod properties;
 mod reading;
 mod syncing;

@@ -1,0 +1,96 @@
+//! The format is what `docs/journal.md` says, and stays so: a change here is a new format version.
+
+use super::super::format::*;
+use super::*;
+
+const PAGE: &str = include_str!("../../../../docs/journal.md");
+
+#[test]
+fn the_page_names_the_sizes_that_the_code_uses() {
+    for (what, bytes) in [
+        ("manifest without a snapshot's name", MANIFEST_BYTES_MIN),
+        ("segment header", SEGMENT_HEADER_BYTES),
+        ("frame header", FRAME_HEADER_BYTES),
+        ("record head", RECORD_HEAD_BYTES),
+        ("alignment of frames and records", ALIGNMENT),
+        ("largest payload of a frame", FRAME_BYTES_MAX),
+    ] {
+        let row = format!("| {what} | {bytes} |");
+        assert!(PAGE.contains(&row), "docs/journal.md lacks: {row}");
+    }
+    assert!(PAGE.contains(&format!("Format version {FORMAT_VERSION}.")));
+    for magic in [&MANIFEST_MAGIC[..], &SEGMENT_MAGIC, &FRAME_MAGIC] {
+        let magic = std::str::from_utf8(magic).expect("magics are letters");
+        assert!(PAGE.contains(&format!("`{magic}`")), "docs/journal.md lacks {magic}");
+    }
+}
+
+/// Little-endian integer of a field, as the page's tables give it.
+fn number(bytes: &[u8], offset: usize, length: usize) -> u64 {
+    bytes[offset..offset + length].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+#[test]
+fn a_store_reads_as_the_page_draws_it() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = reopen(&disk, FsyncPolicy::EverySec).expect("it opens");
+    let record = append(&mut journal, 0x0102_0304_0506, 42, 5);
+    journal.close(1).expect("it closes");
+    let files = disk.files();
+
+    let manifest = &files["MANIFEST"];
+    assert_eq!(manifest.len(), 52);
+    assert_eq!([(8, 4), (12, 4), (16, 8), (24, 8), (44, 4)].map(|(at, n)| number(manifest, at, n)), [1, 1, 7, 0, 0]);
+    assert_eq!(number(manifest, 48, 4), u64::from(crc32c::crc32c(&manifest[..48])));
+
+    let segment = &files["00000001.segment"];
+    let salt = number(segment, 16, 8);
+    assert_eq!([(8, 4), (12, 4), (24, 8)].map(|(at, n)| number(segment, at, n)), [1, 1, 0]);
+    let first_chain = crc32c::crc32c(&7_u64.to_le_bytes());
+    assert_eq!(number(segment, 32, 4), u64::from(first_chain));
+    assert_eq!(number(segment, 60, 4), u64::from(crc32c::crc32c(&segment[..60])));
+
+    let frame = &segment[64..64 + 48 + 24];
+    assert_eq!(&frame[..8], b"LSFR\x01\0\0\0");
+    let fields = [(8, 8), (16, 8), (24, 4), (28, 4), (32, 8)].map(|(at, n)| number(frame, at, n));
+    assert_eq!(fields, [salt, 0, 1, 24, 0]);
+    let chain = crc32c::crc32c_append(crc32c::crc32c_append(first_chain, &frame[..40]), &frame[48..]);
+    assert_eq!(number(frame, 40, 4), u64::from(chain));
+    assert_eq!(number(frame, 44, 4), u64::from(crc32c::crc32c(&frame[..44])));
+
+    assert_eq!(record.position, Position::new(48));
+    let record = &frame[48..];
+    assert_eq!(number(record, 0, 4), u64::from(crc32c::crc32c(&record[4..16 + 5])));
+    assert_eq!([(4, 4), (8, 2), (10, 6)].map(|(at, n)| number(record, at, n)), [1 << 31 | 5, 42, 0x0102_0304_0506]);
+    assert_eq!(record[16..], [42, 42, 42, 42, 42, 0, 0, 0]);
+
+    let seal = &segment[64 + 72..64 + 72 + 48];
+    assert_eq!([(5, 1), (16, 8), (24, 4), (28, 4), (32, 8)].map(|(at, n)| number(seal, at, n)), [1, 72, 0, 0, 72]);
+    assert!(segment[64 + 72 + 48..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn record_heads_keep_kind_flag_and_time() {
+    for (kind, skippable, at) in [(0, false, 0), (u16::MAX, true, AT_MAX), (7, true, 1 << 40)] {
+        let mut bytes = vec![0; RECORD_HEAD_BYTES];
+        bytes.extend_from_slice(b"body");
+        close_record(&mut bytes, 0, kind, skippable, at);
+        let (record, length) = decode_record(&bytes, Position::ZERO).expect("it is whole");
+        assert_eq!(record, Record { position: Position::ZERO, kind, skippable, at, body: b"body" });
+        assert_eq!((length, bytes.len()), (24, 24));
+    }
+}
+
+#[test]
+fn a_manifest_with_a_snapshot_decodes_and_is_not_served() {
+    let manifest = Manifest {
+        store_salt: 7,
+        first_segment: 3,
+        first_position: Position::new(4096),
+        snapshot: Some("a-snapshot".to_owned()),
+    };
+    assert_eq!(Manifest::decode(&manifest.encode()).expect("it is whole"), manifest);
+    let disk = SimDisk::with_files([("MANIFEST".to_owned(), manifest.encode())].into());
+    let error = reopen(&disk, FsyncPolicy::Always).expect_err("snapshots come later");
+    assert!(matches!(error, JournalError::UnknownVersion { .. }), "{error}");
+}
