@@ -328,15 +328,17 @@ pub(super) fn record_bytes(bytes: &[u8]) -> Option<usize> {
 
 /// Reads the record that begins `bytes` and stands at `position`; returns it with its padded length.
 pub(super) fn decode_record(bytes: &[u8], position: Position) -> Result<(Record<'_>, usize), Damage> {
-    let total = record_bytes(bytes).ok_or(Damage::Record)?;
+    let (record, total) = parse_record(bytes, position).ok_or(Damage::Record)?;
+    let checksum = crc32c::crc32c(&bytes[4..RECORD_HEAD_BYTES + record.body.len()]);
+    if checksum == u32_at(bytes, 0) { Ok((record, total)) } else { Err(Damage::Record) }
+}
+
+/// The same without the checksum, for bytes that were checked before.
+pub(super) fn parse_record(bytes: &[u8], position: Position) -> Option<(Record<'_>, usize)> {
+    let total = record_bytes(bytes)?;
     let length = u32_at(bytes, 4);
-    let body_bytes = (length & BODY_LENGTH_MASK) as usize;
     if total > bytes.len() || length & !FLAGS_KNOWN != 0 {
-        return Err(Damage::Record);
-    }
-    let end = RECORD_HEAD_BYTES + body_bytes;
-    if crc32c::crc32c(&bytes[4..end]) != u32_at(bytes, 0) {
-        return Err(Damage::Record);
+        return None;
     }
     let kind_and_at = u64_at(bytes, 8);
     let record = Record {
@@ -344,7 +346,7 @@ pub(super) fn decode_record(bytes: &[u8], position: Position) -> Result<(Record<
         kind: (kind_and_at & 0xFFFF) as u16,
         skippable: length & FLAG_SKIPPABLE != 0,
         at: kind_and_at >> 16,
-        body: &bytes[RECORD_HEAD_BYTES..end],
+        body: &bytes[RECORD_HEAD_BYTES..RECORD_HEAD_BYTES + (length & BODY_LENGTH_MASK) as usize],
     };
-    Ok((record, total))
+    Some((record, total))
 }

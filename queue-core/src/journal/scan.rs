@@ -8,7 +8,7 @@ use std::io;
 use super::errors::JournalError;
 use super::format::{
     ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader, chain,
-    decode_record,
+    decode_record, parse_record,
 };
 use super::storage::StorageFile;
 use super::{Position, Record};
@@ -181,7 +181,7 @@ fn visit(
     let mut at = 0;
     while at < payload.len() {
         let position = header.first.plus((FRAME_HEADER_BYTES + at) as u64);
-        let (record, bytes) = decode_record(&payload[at..], position).expect("checked before");
+        let (record, bytes) = parse_record(&payload[at..], position).expect("checked before");
         walk.last_at = Some(record.at);
         walk.records += 1;
         visitor(record).map_err(WalkError::Visitor)?;
