@@ -2,7 +2,7 @@
 
 use super::queue::{NEVER, Tree};
 use super::{By, Chance, Event, Machine, Sink};
-use crate::model::{JobNumber, Now, QueueSettings};
+use crate::model::{JobNumber, Limits, Now, QueueSettings};
 
 /// A start or clock jump of more than this holds removal by age ...
 const LONG_MS: u64 = 86_400_000;
@@ -87,8 +87,10 @@ impl Machine {
     fn come_due(&mut self, now: Now, tree: Tree, queue: u32, sink: &mut impl Sink) {
         let entry = &self.queues[queue as usize];
         if tree == Tree::Ids {
-            let due = entry.remembered.iter().take(FORGET).take_while(|old| old.until <= now.steady);
-            let count = due.count() as u32;
+            // Those whose time is over, and the oldest of those that are too many.
+            let due = entry.remembered.iter().take(FORGET).take_while(|old| old.until <= now.steady).count();
+            let many = entry.remembered.len().saturating_sub(Limits::REMEMBERED_IDS).min(FORGET);
+            let count = due.max(many) as u32;
             self.emit(now, sink, &Event::IdsForgotten { queue, count });
             return;
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::rows::{RETURNED, Rows};
 use super::tables::IdDigest;
-use crate::model::{QueueCounts, QueueSettings};
+use crate::model::{Limits, QueueCounts, QueueSettings};
 
 /// The trees of a queue: each is an order and, with its head, a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,6 +237,7 @@ impl Queue {
             }
             Tree::Dead => kept(NEVER, self.effective(|s| s.keep_dead_ms, defaults)),
             Tree::Keep => first.map_or(NEVER, |at| at.max(removal_from)),
+            Tree::Ids if self.remembered.len() > Limits::REMEMBERED_IDS => 0,
             Tree::Ids => self.remembered.front().map_or(NEVER, |front| front.until),
             Tree::CompletedOwn => NEVER,
             _ => first.unwrap_or(NEVER),

@@ -44,6 +44,8 @@ impl Limits {
     pub const LEASE_MS_MIN: u64 = 100;
     /// Most jobs handed out by one lease call.
     pub const LEASE_JOBS: u32 = 1_000;
+    /// Payload bytes after which a lease call hands out no further job (4 MiB), so that no reply is out of all measure.
+    pub const LEASE_BYTES: usize = 4 << 20;
     /// Most queues in one lease call.
     pub const LEASE_QUEUES: usize = 1_000;
     /// Longest a lease or wait call may wait, in milliseconds (1 h).

@@ -317,7 +317,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
         let got = {
             let mut store = self.shared.lock();
             store.check_open()?;
-            let got = store.lease_or_wait(context, request.order)?;
+            let got = store.lease_or_wait(context, request.order, request.wait_ms > 0)?;
             self.shared.wake_ticker_if_earlier(&mut store);
             got
         };

@@ -236,9 +236,14 @@ impl<S: Storage> Store<S> {
     }
 
     /// Leases at once, or joins those who wait.
-    pub(super) fn lease_or_wait(&mut self, context: &Context, order: LeaseOrder) -> Result<LeaseOrWait, Error> {
+    pub(super) fn lease_or_wait(
+        &mut self,
+        context: &Context,
+        order: LeaseOrder,
+        may_wait: bool,
+    ) -> Result<LeaseOrWait, Error> {
         match self.apply(context, &Command::Lease(order.clone()))?? {
-            Reply::Leased(leased) if leased.is_empty() => Ok(LeaseOrWait::Wait(self.waiters.join(order))),
+            Reply::Leased(leased) if leased.is_empty() && may_wait => Ok(LeaseOrWait::Wait(self.waiters.join(order))),
             Reply::Leased(leased) => Ok(LeaseOrWait::Leased(Delivery { leased, position: self.end() })),
             _ => Err(Error::new(Word::Err, "a lease answers leases")),
         }

@@ -19,11 +19,18 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
             let step = store.elapse(STEP);
             let (now, due) = (store.now().steady, store.next_due());
             store.planned = due;
-            step.map(|more| (more, due.saturating_sub(now).min(LOOK_MS)))
+            let full = store.must_commit().then(|| store.end());
+            step.map(|more| (more, full, due.saturating_sub(now).min(LOOK_MS)))
         };
-        let Ok((more, sleep_ms)) = step else { return };
+        let Ok((more, full_frame, sleep_ms)) = step else { return };
         if strong.tend().await.is_err() {
             return;
+        }
+        if let Some(position) = full_frame {
+            // A slow disk under much that is due: the frame has no room for another step.
+            if strong.durable(position).await.is_err() {
+                return;
+            }
         }
         if more || sleep_ms == 0 {
             tokio::task::yield_now().await;

@@ -48,15 +48,18 @@ impl Machine {
         sink: &mut impl Sink,
     ) -> Result<Vec<LeasedJob>, Error> {
         order.check()?;
-        let mut leased = Vec::new();
+        let mut leased: Vec<LeasedJob> = Vec::new();
+        let mut bytes = 0;
         for name in &order.queues {
             let Some(queue) = self.queue_id(name) else { continue };
-            while leased.len() < order.limit as usize {
+            while leased.len() < order.limit as usize && bytes < Limits::LEASE_BYTES {
                 let entry = &self.queues[queue as usize];
                 let first = if entry.paused.is_some() { None } else { entry.first_waiting(&self.rows) };
                 let Some(job) = first else { break };
                 let lease_ms = order.lease_ms.unwrap_or_else(|| entry.effective(|s| s.lease_ms, &self.defaults));
-                leased.push(self.hand_out(now, job, lease_ms, &order.worker, sink));
+                let job = self.hand_out(now, job, lease_ms, &order.worker, sink);
+                bytes += job.payload.len();
+                leased.push(job);
             }
         }
         Ok(leased)
