@@ -264,6 +264,9 @@ impl<F: StorageFile> Log<F> {
         // The header was written after everything before it had been synced: a claim like a frame's.
         let is_first = self.spans.is_empty();
         if header.first != self.end || (!is_first && header.chain != self.chain) {
+            if self.stop == Damage::Missing {
+                self.stop = Damage::Gap;
+            }
             return Err(self.corrupt(storage, header.first));
         }
         let walk = scan::walk(&mut candidate.window, header, visitor).map_err(|error| match error {

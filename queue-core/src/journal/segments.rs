@@ -204,6 +204,11 @@ impl<S: Storage> Next<S> {
         self.failure.as_deref()
     }
 
+    /// When a preparation that failed is tried again.
+    pub(super) fn retry_due(&self) -> Option<u64> {
+        (self.failure.is_some() && self.preparation.is_some()).then_some(self.retry_at)
+    }
+
     /// For a rotation. `None` while maintenance has it.
     pub(super) fn take(&mut self) -> Option<Preparation<S>> {
         self.preparation.take()

@@ -190,7 +190,7 @@ impl StorageFile for File {
 
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
-        match fallocate(self, FallocateFlags::empty(), offset, bytes) {
+        match rustix::io::retry_on_intr(|| fallocate(self, FallocateFlags::empty(), offset, bytes)) {
             Ok(()) => Ok(()),
             // Some file systems cannot: zeros written there are as good, only slower.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => write_zeros(self, offset, bytes),

@@ -315,13 +315,14 @@ impl<S: Storage> Journal<S> {
         }
     }
 
-    /// When [`Journal::begin_commit`] or [`Journal::begin_sync`] will have something to do although nothing is appended.
+    /// When [`Journal::begin_commit`], [`Journal::begin_sync`] or, after a failed preparation,
+    /// [`Journal::begin_maintenance`] will have something to do although nothing is appended.
     pub fn next_due(&self) -> Option<u64> {
         if self.failed.is_some() {
             return None;
         }
         let sync = if self.syncing { None } else { self.sync_due() };
-        self.seal_due().into_iter().chain(sync).min()
+        [self.seal_due(), sync, self.next.retry_due()].into_iter().flatten().min()
     }
 
     /// The clean stop: commits what is open, syncs, seals, and gives up the lock.

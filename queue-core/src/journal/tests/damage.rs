@@ -66,6 +66,42 @@ fn a_flipped_bit_in_the_last_frame_cuts_it_and_before_it_is_corruption() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_sealed_log_loses_no_record_silently() {
+    let (disk, records) = filled(FsyncPolicy::Always, 40);
+    reopen(&disk, FsyncPolicy::Always).expect("it opens").0.close(1).expect("it closes");
+    let (mut refused, mut whole) = (0, 0);
+    for (name, bytes) in disk.files().iter().filter(|(name, _)| name.ends_with(".segment")) {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        for byte in 0..used {
+            let mut files = disk.files();
+            files.get_mut(name).expect("it is there")[byte] ^= 1 << (byte % 8);
+            match reopen(&SimDisk::with_files(files), FsyncPolicy::Always) {
+                Ok((_, _, found)) => {
+                    assert_eq!(found, records, "{name}, byte {byte}");
+                    whole += 1;
+                }
+                Err(JournalError::Corrupt { .. }) => refused += 1,
+                Err(error) => panic!("{name}, byte {byte}: {error}"),
+            }
+        }
+    }
+    // Only the seal itself can go unnoticed: then the log ends before it.
+    assert_eq!(whole, 48);
+    assert!(refused > 8000, "{refused}");
+}
+
+#[test]
+fn a_segment_that_begins_elsewhere_is_corruption() {
+    let (mut files, _) = files(100);
+    let third = files["00000003.segment"].clone();
+    // The second one again, as if the third had been lost and a copy put in its place.
+    files.insert("00000003.segment".to_owned(), files["00000002.segment"].clone());
+    assert!(reopen(&SimDisk::with_files(files.clone()), FsyncPolicy::Always).is_err());
+    files.insert("00000003.segment".to_owned(), third);
+    assert!(reopen(&SimDisk::with_files(files), FsyncPolicy::Always).is_ok());
+}
+
+#[test]
 fn corruption_names_file_offset_positions_and_the_command() {
     let (mut files, records) = files(3);
     files.get_mut("00000001.segment").expect("it is there")[64 + 60] ^= 1;

@@ -133,6 +133,7 @@ fn a_full_disk_is_found_while_the_next_segment_is_prepared() {
     commit(&mut journal, 500);
     assert!(journal.full().is_some(), "what fits the current segment still goes in");
     storage.plan().heal();
+    assert_eq!(journal.next_due(), Some(600), "the seal comes first");
     journal.maintain(999);
     assert!(journal.full().is_some(), "tried again only after a second");
     journal.maintain(1001);
@@ -151,6 +152,33 @@ fn a_frame_must_be_committed_before_a_command_might_not_fit() {
     assert!(journal.must_commit());
     commit(&mut journal, 1);
     assert!(!journal.must_commit());
+}
+
+#[test]
+fn a_frame_that_needs_the_next_segment_waits_while_maintenance_has_it() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let mut records = vec![append(&mut journal, 1, 1, 100)];
+    let running = journal.begin_commit(1).expect("something to commit");
+    journal.finish_commit(running.run()).expect("the disk is well");
+    let step = journal.begin_maintenance(1).expect("the next segment is behind");
+    records.push(append(&mut journal, 2, 2, 8000));
+    assert!(journal.begin_commit(2).is_none());
+    journal.finish_maintenance(step.run());
+    commit(&mut journal, 2);
+    drop(journal);
+    assert_eq!(reopen(&disk, FsyncPolicy::Always).expect("it opens").2, records);
+}
+
+#[test]
+fn commits_syncs_and_maintenance_may_run_on_other_threads() {
+    fn is_send<T: Send + 'static>() {}
+    is_send::<Commit<DirStorage>>();
+    is_send::<Committed<DirStorage>>();
+    is_send::<PendingSync<DirStorage>>();
+    is_send::<Maintenance<DirStorage>>();
+    is_send::<Reader<DirStorage>>();
+    is_send::<Journal<DirStorage>>();
 }
 
 #[test]
