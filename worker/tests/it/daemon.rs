@@ -3,10 +3,16 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
 
+use queue_core::Queue;
+use queue_core::engine::EngineExt;
+use queue_core::model::{JobState, LeaseOutcome};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// A program that says it runs, and runs on.
+const SLEEPER: &str = "[queues]\nq = 1\n[handlers.send]\ncommand = [\"sh\", \"-c\", \"echo > runs; sleep 60\"]\n";
 const FILE: &str = "[queues]\nq = 1\n[handlers.send]\ncommand = [\"true\"]\n";
 
 fn daemon(folder: &Path, flags: &[&str]) -> Command {
@@ -55,16 +61,20 @@ fn a_wrong_engine_is_wrong_configuration_and_a_wrong_flag_is_not() {
 }
 
 /// Starts the daemon and waits for a log line.
-fn start(folder: &Path, flags: &[&str], wanted: &str) -> (Child, BufReader<std::process::ChildStderr>) {
-    fs::write(folder.join("handlers.toml"), FILE).expect("a file");
+fn start(folder: &Path, file: &str, flags: &[&str], wanted: &str) -> (Child, BufReader<ChildStderr>) {
+    fs::write(folder.join("handlers.toml"), file).expect("a file");
     let mut child = daemon(folder, flags).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+    until(&mut lines, wanted);
+    (child, lines)
+}
+
+fn until(lines: &mut BufReader<ChildStderr>, wanted: &str) {
     let mut line = String::new();
     while !line.contains(wanted) {
         line.clear();
         assert_ne!(lines.read_line(&mut line).expect("text"), 0, "it ended without saying {wanted}");
     }
-    (child, lines)
 }
 
 fn terminate(child: &Child) {
@@ -74,7 +84,34 @@ fn terminate(child: &Child) {
 #[test]
 fn it_stops_cleanly_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (mut child, _lines) = start(folder.path(), &["--engine", "log:data"], "connected");
+    let (mut child, _lines) = start(folder.path(), FILE, &["--engine", "log:data"], "connected");
     terminate(&child);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_second_signal_gives_jobs_back_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("log:{}", folder.path().join("data").display());
+    let engine = queue_core::connect(&url).await.expect("a new directory");
+    let job = Queue::new(&engine, "q").add("send", &()).await.expect("added").number();
+    engine.close().await.expect("closed");
+    let (mut child, mut lines) = start(folder.path(), SLEEPER, &["--engine", "log:data"], "connected");
+    let runs = async {
+        while !folder.path().join("runs").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), runs).await.expect("the handler runs");
+    terminate(&child);
+    until(&mut lines, "no new jobs");
+    terminate(&child);
+    let asked_at = tokio::time::Instant::now();
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert!(asked_at.elapsed() < Duration::from_secs(10), "{:?}", asked_at.elapsed());
+    let engine = queue_core::connect(&url).await.expect("the directory is free again");
+    let job = engine.job(job.into()).await.expect("kept");
+    assert_eq!((job.summary.state, job.summary.attempt), (JobState::Waiting, 0));
+    assert_eq!(job.leases[0].outcome, LeaseOutcome::Released);
+    engine.close().await.expect("closed");
 }
