@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use queue_core::EngineUrl;
 use queue_core::engine::Engine;
-use queue_core::model::JobRef;
+use queue_core::model::{Error, JobRef, Word};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
@@ -32,7 +32,7 @@ impl App {
 
     /// Where the jobs are.
     pub(crate) async fn engine(&self) -> Result<&Arc<dyn Engine>, Failure> {
-        Ok(self.engine.get_or_try_init(|| self.url.open()).await?)
+        self.engine.get_or_try_init(|| self.url.open()).await.map_err(unopened)
     }
 
     /// Answers one value: as a line of JSON to programs, as `text` to people.
@@ -62,6 +62,17 @@ impl App {
             Some(engine) => Ok(engine.close().await?),
             None => Ok(()),
         }
+    }
+}
+
+/// An engine that could not be opened has done nothing, so no outcome is unknown.
+fn unopened(error: Error) -> Failure {
+    match error.word {
+        Word::Unknown => {
+            let hint = "nothing was done; another engine: --engine or LONGSHORE_ENGINE";
+            Failure::new(error.message, hint, Word::Unreachable.exit_code())
+        }
+        _ => error.into(),
     }
 }
 

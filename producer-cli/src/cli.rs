@@ -147,6 +147,49 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Every flag of every command once: a reader of another type than its flag would fail here, not at a user's.
+    #[test]
+    fn right_lines_are_read() {
+        let lines = [
+            "enqueue q n 1 --delay 5s --priority -5 --lifo --attempts 3 --backoff fixed:5s --jitter 5 --timeout none",
+            "enqueue q n --raw --at 2026-12-01T10:00:00Z --expires-in 1h --keep 0s --tag a --tag b --header a=b --id x",
+            "enqueue q n @f --wait 5s --engine log:d --json",
+            "enqueue q --file f --name n --id-from o --attempts 2",
+            "enqueue q --file - --again",
+            "job list --queue q --state dead --state delayed --cause retry --name n --tag t --reason poison --limit 9",
+            "job list --fingerprint f",
+            "job show 1 #2 x --queue q",
+            "job wait 1 --timeout 5s",
+            "job logs 1 --queue q --follow",
+            "job retry 1 --because b --actor a",
+            "job promote 1",
+            "job reschedule 1 --delay 5s",
+            "job reschedule 1 --at 2026-12-01T10:00:00Z",
+            "job edit 1 --payload x --raw --priority -7",
+            "job cancel 1 2",
+            "job remove 1 --force",
+            "queue list",
+            "queue show q",
+            "queue set q attempts=5 lease=1m --because b",
+            "queue pause q",
+            "queue resume q --actor a",
+            "dead list --queue q --reason poison --limit 9",
+            "dead redrive --name n --no-wait",
+            "dead purge --tag t --fingerprint f --yes --no-wait",
+            "operation list",
+            "operation show 7",
+            "operation cancel 7 --because b",
+            "stats --json",
+            "watch --queue q --from 0 --limit 9",
+            "ping --count 9",
+            "completions bash",
+        ];
+        for line in lines {
+            let words = std::iter::once("longshore").chain(line.split_whitespace()).map(Into::into);
+            parse(words).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+        }
+    }
+
     /// Checks that `line` is refused, with `expected` as the whole of what is said.
     fn refused(line: &str, expected: &str) {
         let words = std::iter::once("longshore").chain(line.split_whitespace()).map(Into::into);

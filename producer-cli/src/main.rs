@@ -7,6 +7,8 @@ mod app;
 mod cli;
 mod clock;
 mod commands;
+#[cfg(test)]
+mod docs;
 mod failure;
 mod out;
 mod parse;

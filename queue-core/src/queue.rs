@@ -25,6 +25,31 @@ use crate::random;
 /// Over a connection the reply to an enqueue can get lost, and the client then sends it again. So that this adds
 /// nothing twice, a job without an id is given a random one there (`auto-` and 32 hexadecimal digits), once, before
 /// it is first sent. Where the engine lives in this process no reply gets lost, and a job without an id stays without.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use queue_core::model::{Added, Error, JobState};
+/// use queue_core::{Queue, connect};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// // "longshore://127.0.0.1:7600" for a server, "log:DIR" for a directory of its own.
+/// let engine = connect("memory:").await?;
+/// let emails = Queue::new(&engine, "emails");
+/// let mail = ("ann@example.org", "hello");
+/// let job = emails.add("send", &mail).delay(Duration::from_secs(30)).attempts(8).id("order-42").await?;
+/// assert_eq!(job.show().await?.summary.state, JobState::Delayed);
+/// // The same id again adds nothing and answers the same job.
+/// let again = emails.add("send", &mail).id("order-42").await?;
+/// assert_eq!((again.added(), again.number()), (Added::Existing, job.number()));
+/// assert_eq!(job.cancel().await?, JobState::Cancelled);
+/// // `wait` answers a job that is done: completed, dead or cancelled.
+/// assert_eq!(job.wait(Duration::from_secs(5)).await?.summary.state, JobState::Cancelled);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Queue {
     engine: Arc<dyn Engine>,

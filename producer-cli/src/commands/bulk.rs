@@ -41,8 +41,9 @@ pub(crate) async fn run(queue: &str, file: &Path, lines: &Lines, app: &mut App) 
     send(jobs, &mut sum, app).await?;
     app.answer(&sum, || {
         let known = sum.existing + sum.existing_gone;
-        let known = if known > 0 { format!(", {known} were there already") } else { String::new() };
-        format!("{} jobs added to {queue}{known}\n", sum.created)
+        let known = if known > 0 { format!(", {known} already there") } else { String::new() };
+        let jobs = if sum.created == 1 { "job" } else { "jobs" };
+        format!("{} {jobs} added to {queue}{known}\n", sum.created)
     })
 }
 

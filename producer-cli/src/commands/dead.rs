@@ -51,7 +51,7 @@ pub(crate) struct ListArgs {
     filter: DeadFilter,
     /// At most this many rows
     #[arg(long, value_name = "N", default_value = "50")]
-    #[arg(value_parser = |text: &str| parse::integer("--limit", text, 1, 1_000_000))]
+    #[arg(value_parser = |text: &str| parse::integer::<usize>("--limit", text, 1, 1_000_000))]
     limit: usize,
 }
 

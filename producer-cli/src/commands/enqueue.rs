@@ -77,21 +77,21 @@ struct OptionArgs {
     at: Option<u64>,
     /// -1000 to 1000; the larger runs first [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    #[arg(value_parser = |text: &str| parse::integer("--priority", text, -1_000, 1_000))]
+    #[arg(value_parser = |text: &str| parse::integer::<i64>("--priority", text, -1_000, 1_000))]
     priority: Option<i64>,
     /// Join the front of its priority instead of the back
     #[arg(long)]
     lifo: bool,
     /// Tries in all, not retries [default: the queue's, 16]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    #[arg(value_parser = |text: &str| parse::integer("--attempts", text, 1, 10_000))]
+    #[arg(value_parser = |text: &str| parse::integer::<u64>("--attempts", text, 1, 10_000))]
     attempts: Option<u64>,
     /// Pause between attempts: fixed:DELAY or exponential:DELAY[:MAX] [default: the queue's, exponential:5s:1h:20%]
     #[arg(long, value_name = "BACKOFF", value_parser = |text: &str| parse::backoff::parse("--backoff", text))]
     backoff: Option<Backoff>,
     /// Largest random addition to a pause, in percent
     #[arg(long, value_name = "PERCENT", requires = "backoff", allow_hyphen_values = true)]
-    #[arg(value_parser = |text: &str| parse::integer("--jitter", text, 0, 100))]
+    #[arg(value_parser = |text: &str| parse::integer::<u32>("--jitter", text, 0, 100))]
     jitter: Option<u32>,
     /// Time for one attempt, or none [default: the queue's, 30m]
     #[arg(long, value_name = "TIME", value_parser = |text: &str| parse::duration_or_none("--timeout", text))]

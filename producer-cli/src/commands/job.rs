@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use queue_core::engine::EngineExt;
 use queue_core::model::{
     Command, DeadReason, DelayCause, Edit, Error, Job, JobFilter, JobNumber, JobRef, JobState, JobSummary, JobVerb,
-    Limits, Reply, When, Word,
+    Limits, Reply, When, Word, duration,
 };
 use serde::Serialize;
 
@@ -84,7 +84,7 @@ pub(crate) struct ListArgs {
     reason: Option<DeadReason>,
     /// At most this many rows
     #[arg(long, value_name = "N", default_value = "50")]
-    #[arg(value_parser = |text: &str| parse::integer("--limit", text, 1, 1_000_000))]
+    #[arg(value_parser = |text: &str| parse::integer::<usize>("--limit", text, 1, 1_000_000))]
     limit: usize,
 }
 
@@ -197,7 +197,7 @@ pub(crate) struct EditArgs {
     raw: bool,
     /// The new priority: -1000 to 1000
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    #[arg(value_parser = |text: &str| parse::integer("--priority", text, -1_000, 1_000))]
+    #[arg(value_parser = |text: &str| parse::integer::<i64>("--priority", text, -1_000, 1_000))]
     priority: Option<i64>,
     #[command(flatten)]
     administrative: Administrative,
@@ -310,6 +310,10 @@ async fn wait_for(job: &JobRef, timeout: Option<u64>, watch: Stopwatch, app: &Ap
         match engine.wait(job.clone(), left.min(Limits::WAIT_MS)).await {
             // An engine waits for at most an hour per call.
             Err(error) if error.word == Word::Timeout && left >= Limits::WAIT_MS => {}
+            Err(error) if error.word == Word::Timeout => {
+                let whole = duration::show_ms(timeout.unwrap_or_default());
+                return Err(Error { message: format!("job {job} has not ended within {whole}"), ..error }.into());
+            }
             answer => return Ok(answer?),
         }
     }

@@ -22,7 +22,7 @@ Examples:
 pub(crate) struct PingArgs {
     /// How many round trips
     #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = |text: &str| parse::integer("--count", text, 1, 1_000_000))]
+    #[arg(value_parser = |text: &str| parse::integer::<usize>("--count", text, 1, 1_000_000))]
     count: usize,
 }
 

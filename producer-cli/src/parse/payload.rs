@@ -1,6 +1,7 @@
 //! A payload as it is typed: text, `-` for standard input, `@FILE` for a file.
 //!
-//! Kept exactly, byte for byte. JSON unless the user says `--raw`: a quoting slip is found here, not by the handler.
+//! JSON unless the user says `--raw`: a quoting slip is found here, not by the handler. Blanks around the JSON, such as
+//! the line end of a file, are no part of it and are left out; everything else is kept byte for byte.
 
 use std::io::Read;
 
@@ -21,7 +22,7 @@ pub(crate) fn read(text: Option<&str>, raw: bool, command: &str) -> Result<Bytes
         },
     };
     check(&bytes, raw).map_err(|error| Failure::usage(error, command))?;
-    Ok(bytes.into())
+    Ok(if raw { bytes.into() } else { Bytes::copy_from_slice(bytes.trim_ascii()) })
 }
 
 fn check(bytes: &[u8], raw: bool) -> Result<(), Error> {

@@ -13,7 +13,8 @@ pub(crate) fn line(event: &EventRecord) -> String {
     }
     text.push_str(&format!(" {}", safe(&event.event)));
     if let Value::Object(detail) = &event.detail {
-        for (name, value) in detail {
+        let nothing = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        for (name, value) in detail.iter().filter(|(_, value)| !nothing(value)) {
             let shown = value.as_str().map_or_else(|| value.to_string(), |text| cut(text, 80));
             text.push_str(&format!(" {name}={shown}"));
         }
@@ -32,7 +33,7 @@ mod tests {
             event: "failed".to_owned(),
             number: Some(JobNumber(42)),
             queue: Some("emails".to_owned()),
-            detail: serde_json::json!({"attempt": 2, "error": "two\nlines"}),
+            detail: serde_json::json!({"attempt": 2, "error": "two\nlines", "id": null, "tags": []}),
         };
         assert_eq!(super::line(&event), "10:00:00.007 emails #42 failed attempt=2 error=two…\n");
     }

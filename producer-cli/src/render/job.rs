@@ -51,7 +51,7 @@ fn when(job: &JobSummary, now_ms: u64) -> String {
         (JobState::Delayed, Some(at_ms)) => format!("due {}", relative(at_ms, now_ms)),
         (JobState::Active, Some(at_ms)) => format!("lease ends {}", relative(at_ms, now_ms)),
         (state, Some(at_ms)) if state.is_done() => relative(at_ms, now_ms),
-        _ => format!("since {}", relative(job.enqueued_at_ms, now_ms).trim_end_matches(" ago")),
+        _ => relative(job.enqueued_at_ms, now_ms),
     }
 }
 

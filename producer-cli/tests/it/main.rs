@@ -1,0 +1,7 @@
+//! The command line as a user meets it: real processes over a directory of their own, whole answers compared.
+
+mod errors;
+mod harness;
+mod jobs;
+mod queues;
+mod streams;
