@@ -96,7 +96,7 @@ impl<S: Storage> Shared<S> {
         commit.map_or(Ok(()), |commit| self.finish(commit.run()))
     }
 
-    /// What the journal has to do by itself: seals, and syncs under `everysec`.
+    /// What the journal has to do by itself: seals, syncs under `everysec`, another try at a segment that failed.
     pub(super) async fn tend(self: &Arc<Self>) -> Result<(), Error> {
         let (commit, sync) = {
             let mut store = self.lock();
@@ -104,6 +104,9 @@ impl<S: Storage> Shared<S> {
                 return Ok(());
             }
             let now = store.now().steady;
+            if let Some(journal) = store.files.tail.journal() {
+                journal.maintain(now);
+            }
             let commit = store.begin_commit();
             (commit, store.files.tail.journal().and_then(|journal| journal.begin_sync(now)))
         };

@@ -134,3 +134,28 @@ async fn a_job_that_is_waited_for_is_seen_done() {
     let late = engine.wait(crate::model::JobNumber(9).into(), 0).await.expect_err("no such job");
     assert_eq!(late.word, Word::NoJob);
 }
+
+#[tokio::test]
+async fn a_full_disk_refuses_new_work_and_settling_goes_on() {
+    let storage = Faulty::new(SimDisk::new());
+    storage.plan().fail_allocations_after(3);
+    let options = LocalOptions { segment_bytes: 64 << 10, ..LocalOptions::default() };
+    let Ok((engine, _)) = LocalEngine::on(storage.clone(), options) else { panic!("the first segment has room") };
+    let payload = vec![b'x'; 1_000];
+    let (mut accepted, mut refused) = (0u64, None);
+    while refused.is_none() && accepted < 1_000 {
+        match engine.enqueue("q", vec![NewJob::new("n", payload.clone())]).await {
+            Ok(_) => accepted += 1,
+            Err(error) => refused = Some(error),
+        }
+    }
+    let refused = refused.expect("the disk is full before a thousand jobs");
+    assert_eq!(refused.word, Word::Full, "{refused}");
+    let job = engine.lease_now(order("q")).await.expect("leases go on").pop().expect("a job");
+    engine.settle(held(&job), Outcome::Complete { result: None }).await.expect("settling goes on");
+    storage.plan().heal();
+    while engine.enqueue("q", vec![NewJob::new("n", "1")]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(engine.queue("q").await.expect("there").counts.enqueued, accepted + 1);
+}
