@@ -47,6 +47,12 @@ const fn job_verb(verb: BulkVerb) -> JobVerb {
     }
 }
 
+/// Whether the verb changes a job in this state. What is cancelled already is left alone, or an operation would meet
+/// again what it has cancelled itself.
+fn changes(verb: &JobVerb, state: JobState) -> bool {
+    verb.allows(state) && (verb, state) != (&JobVerb::Cancel, JobState::Cancelled)
+}
+
 impl Machine {
     pub(super) fn start_operation(
         &mut self,
@@ -121,7 +127,7 @@ impl Machine {
         };
         // Only the states that the verb allows: a job it changed is in none of them and is not met again.
         let states: Vec<JobState> =
-            super::apply::states_of(&filter).into_iter().filter(|&state| verb.allows(state)).collect();
+            super::apply::states_of(&filter).into_iter().filter(|&state| changes(&verb, state)).collect();
         let Ok((found, next)) = self.scan(&filter, &states, cursor, STEP) else {
             self.emit(
                 now,
@@ -137,7 +143,7 @@ impl Machine {
             if !self.matches(&filter, job, row) {
                 continue;
             }
-            if verb.allows(row.state) {
+            if changes(&verb, row.state) {
                 self.carry_out(now, by, job, &verb, sink);
                 changed += 1;
             } else {

@@ -312,7 +312,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
     }
 
     async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
-        check_wait(request.wait_ms)?;
+        check_wait("wait_ms", request.wait_ms)?;
         let mut in_flight = InFlight { shared: Arc::clone(&self.shared), ticket: None, leased: Vec::new() };
         let got = {
             let mut store = self.shared.lock();
@@ -344,7 +344,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
     }
 
     async fn wait(&self, job: JobRef, timeout_ms: u64) -> Result<Job, Error> {
-        check_wait(timeout_ms)?;
+        check_wait("timeout_ms", timeout_ms)?;
         let ended = async {
             loop {
                 let found = self.show(&job).await?;
@@ -369,7 +369,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
     }
 
     async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
-        check_wait(wait_ms)?;
+        check_wait("wait_ms", wait_ms)?;
         if limit == 0 || limit > Limits::PAGE_EVENTS {
             return Err(Error::bad_arg("limit", limit, "1 to 10000 events"));
         }
@@ -439,9 +439,9 @@ fn closed() -> Error {
     Error::new(Word::Unreachable, "the engine is closed; open it again")
 }
 
-fn check_wait(wait_ms: u64) -> Result<(), Error> {
-    match wait_ms > Limits::WAIT_MS {
-        true => Err(Error::bad_arg("wait_ms", wait_ms, "milliseconds from 0 to 3600000 (1 h)")),
+fn check_wait(field: &str, ms: u64) -> Result<(), Error> {
+    match ms > Limits::WAIT_MS {
+        true => Err(Error::bad_arg(field, ms, "milliseconds from 0 to 3600000 (1 h)")),
         false => Ok(()),
     }
 }

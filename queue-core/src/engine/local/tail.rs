@@ -58,6 +58,9 @@ impl Ring {
         if from < oldest && from > 0 {
             return Err(trimmed(oldest));
         }
+        if from > self.end {
+            return Err(no_cursor(from));
+        }
         let start = self.records.partition_point(|record| record.position < from);
         Ok(self.records.range(start..).take(limit).cloned().collect())
     }

@@ -151,3 +151,12 @@ impl Machine {
 fn number(number: u64) -> JobNumber {
     JobNumber(number)
 }
+
+/// `text` with at most `max` bytes, cut at a character.
+fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let end = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    &text[..end]
+}

@@ -14,6 +14,9 @@ use crate::model::{
     Limits, LogLine, LogPage, Now, QueueCounts, QueueView, Reply, Stats,
 };
 
+/// Most bytes of a failure's text in a list.
+const SUMMARY_ERROR_BYTES: usize = 200;
+
 /// Where a scan goes on: at this key of this order of this queue, inclusive. Its text form is a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Place {
@@ -27,7 +30,9 @@ pub(in super::super) struct Place {
 }
 
 impl Place {
-    pub(in super::super) const START: Self = Self { queue: 0, state: 0, order: i64::MIN, key: i64::MIN, number: 0 };
+    /// The start of the first queue by name, whichever that is.
+    pub(in super::super) const START: Self =
+        Self { queue: u32::MAX, state: 0, order: i64::MIN, key: i64::MIN, number: 0 };
 
     pub(in super::super) fn parse(text: &str) -> Result<Self, Error> {
         let bad = || Error::bad_arg("cursor", text, "the cursor of the page before");
@@ -68,13 +73,18 @@ impl Machine {
         mut place: Place,
         limit: usize,
     ) -> Result<(Vec<u64>, Option<Place>), Error> {
-        let only = match &filter.queue {
+        let named = match &filter.queue {
             Some(name) => Some(self.queue_id(name).ok_or_else(|| Error::no_queue(name))?),
             None => None,
         };
-        place.queue = place.queue.max(only.unwrap_or(0));
+        let from = self.queues.get(place.queue as usize).map_or("", |queue| &queue.name);
+        let by_name = self.queue_names.range::<str, _>((Bound::Included(from), Bound::Unbounded));
+        let all = by_name.map(|(_, &queue)| queue).take(if named.is_some() { 0 } else { usize::MAX });
         let mut found: Vec<u64> = Vec::new();
-        while (place.queue as usize) < self.queues.len() && only.is_none_or(|only| only == place.queue) {
+        for queue in named.into_iter().chain(all) {
+            if place.queue != queue {
+                place = Place { queue, ..Place::START };
+            }
             while let Some(&state) = states.get(place.state) {
                 // One more than wanted shows where to go on.
                 let wanted = limit + 1 - found.len();
@@ -84,9 +94,8 @@ impl Machine {
                     }
                     found.push(number);
                 }
-                place = Place { state: place.state + 1, queue: place.queue, ..Place::START };
+                place = Place { state: place.state + 1, queue, ..Place::START };
             }
-            place = Place { queue: place.queue + 1, ..Place::START };
         }
         Ok((found, None))
     }
@@ -196,7 +205,7 @@ impl Machine {
         };
         let error = failure.map(|failure| {
             let text = Self::text(sink, failure.error);
-            text.chars().take(200).collect()
+            super::cut(&text, SUMMARY_ERROR_BYTES).to_owned()
         });
         JobSummary {
             number: number(job),

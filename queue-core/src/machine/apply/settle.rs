@@ -6,7 +6,7 @@
 use super::super::rows::Row;
 use super::super::{Chance, Event, Machine, Next, Sink, fingerprint};
 use super::lease::stale;
-use super::{check_bytes, check_name};
+use super::{check_bytes, check_name, cut};
 use crate::model::{DeadReason, Error, JobNumber, LeaseOrder, Limits, Now, Outcome, Reply, Settled, Settlement};
 
 impl Machine {
@@ -122,13 +122,4 @@ fn check(outcome: &Outcome) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// `text` with at most `max` bytes, cut at a character.
-fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
-    }
-    let end = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    &text[..end]
 }
