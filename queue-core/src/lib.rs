@@ -13,6 +13,8 @@ pub mod model;
 mod queue;
 pub mod random;
 pub mod resp;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod wire;
 
 pub use connect::{EngineUrl, connect};

@@ -1,0 +1,116 @@
+//! Workers' signs of life: the registry, and the orders that a beat is answered.
+#![expect(missing_docs, reason = "a case's name is the sentence that it checks")]
+
+use super::context;
+use super::rig::{Rig, WORKER, proof};
+use crate::engine::EngineExt;
+use crate::model::{Beat, JobState, JobVerb, LeaseOrder, LeaseOutcome, LeasedJob, Orders, Outcome, Word};
+
+fn beat_with(leases: &[&LeasedJob]) -> Beat {
+    Beat {
+        worker: WORKER.into(),
+        host: "here".into(),
+        pid: 17,
+        version: "0.1.0".into(),
+        queues: vec!["q".into()],
+        concurrency: 10,
+        leases: leases.iter().map(|leased| proof(leased)).collect(),
+        ..Beat::default()
+    }
+}
+
+async fn beat(rig: &Rig, beat: Beat) -> Orders {
+    rig.engine().beat(beat).await.expect("a beat is answered")
+}
+
+pub async fn a_beat_enters_the_worker_into_the_registry(rig: &Rig) {
+    assert_eq!(rig.engine().workers().await, Ok(Vec::new()), "the registry is empty after a start");
+    assert_eq!(beat(rig, beat_with(&[])).await, Orders::default());
+    let workers = rig.engine().workers().await.expect("workers are listed");
+    assert_eq!(workers.len(), 1);
+    assert_eq!(workers[0].beat, beat_with(&[]));
+    assert!(workers[0].beat_at_ms > 0);
+}
+
+pub async fn workers_are_listed_by_name_each_once(rig: &Rig) {
+    for worker in ["b", "a", "c", "a"] {
+        beat(rig, Beat { worker: worker.into(), ..beat_with(&[]) }).await;
+    }
+    let workers = rig.engine().workers().await.expect("workers are listed");
+    assert_eq!(workers.iter().map(|view| view.beat.worker.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+}
+
+pub async fn a_worker_that_leaves_is_taken_out(rig: &Rig) {
+    beat(rig, beat_with(&[])).await;
+    beat(rig, Beat { leaving: true, ..beat_with(&[]) }).await;
+    assert_eq!(rig.engine().workers().await, Ok(Vec::new()));
+}
+
+pub async fn a_beat_changes_no_state(rig: &Rig) {
+    rig.add("q").await;
+    let leased = rig.lease("q").await;
+    let before = rig.hash().await;
+    beat(rig, beat_with(&[&leased])).await;
+    assert_eq!(rig.hash().await, before);
+}
+
+pub async fn a_beat_is_told_of_cancelled_jobs(rig: &Rig) {
+    rig.add_many("q", 2).await;
+    let leased = rig.lease_up_to("q", 2).await;
+    let held = [&leased[0], &leased[1]];
+    assert_eq!(beat(rig, beat_with(&held)).await, Orders::default());
+    let by = context("ann", "wrong address");
+    rig.engine().job_verb(&by, leased[1].number.into(), JobVerb::Cancel).await.expect("cancelled");
+    let orders = beat(rig, beat_with(&held)).await;
+    assert_eq!((orders.cancel.len(), orders.lost), (1, Vec::new()));
+    let (number, reason) = &orders.cancel[0];
+    assert_eq!(*number, leased[1].number);
+    assert!(reason.contains("ann") && reason.contains("wrong address"), "{reason}");
+}
+
+pub async fn a_beat_is_told_of_lost_leases(rig: &Rig) {
+    rig.add_many("q", 3).await;
+    let leased = rig.lease_up_to("q", 3).await;
+    rig.settle(&leased[0], Outcome::Release).await;
+    rig.engine()
+        .job_verb(&context("ann", ""), leased[1].number.into(), JobVerb::Remove { force: true })
+        .await
+        .expect("removed");
+    let orders = beat(rig, beat_with(&[&leased[0], &leased[1], &leased[2]])).await;
+    assert_eq!((orders.lost, orders.cancel), (vec![leased[0].number, leased[1].number], Vec::new()));
+}
+
+pub async fn a_plain_beat_releases_nothing(rig: &Rig) {
+    let number = rig.add("q").await;
+    rig.lease("q").await;
+    beat(rig, beat_with(&[])).await;
+    assert_eq!(rig.state(number).await, JobState::Active);
+}
+
+pub async fn a_reconnected_workers_other_leases_are_released(rig: &Rig) {
+    rig.add_many("q", 3).await;
+    let leased = rig.lease_up_to("q", 3).await;
+    let orders = beat(rig, Beat { reconnected: true, ..beat_with(&[&leased[1]]) }).await;
+    assert_eq!(orders, Orders::default());
+    rig.until("the other leases are released", async || rig.counts("q").await.waiting == 2).await;
+    assert_eq!(rig.state(leased[1].number).await, JobState::Active, "the lease it holds goes on");
+    let job = rig.job(leased[0].number).await;
+    assert_eq!((job.leases[0].outcome, job.summary.attempt, job.stalls), (LeaseOutcome::Released, 0, 0));
+    assert_eq!(rig.drain("q").await, [leased[0].number, leased[2].number], "at their old places");
+    rig.complete(&leased[1]).await;
+}
+
+pub async fn a_reconnected_worker_releases_no_other_workers_leases(rig: &Rig) {
+    let number = rig.add("q").await;
+    let order = LeaseOrder { worker: "another".into(), ..super::rig::order("q", 1) };
+    let theirs = rig.engine().lease_now(order).await.expect("leased");
+    beat(rig, Beat { reconnected: true, ..beat_with(&[]) }).await;
+    assert_eq!(rig.state(number).await, JobState::Active);
+    rig.complete(&theirs[0]).await;
+}
+
+pub async fn a_beat_needs_a_workers_name(rig: &Rig) {
+    let error = rig.engine().beat(Beat::default()).await.expect_err("nobody beats");
+    assert_eq!(error.word, Word::BadArg);
+    assert!(error.message.starts_with("worker is empty; allowed: "), "{error}");
+}

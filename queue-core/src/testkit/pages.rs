@@ -1,0 +1,189 @@
+//! Lists: each state in its own order, in pages, by filter.
+#![expect(missing_docs, reason = "a case's name is the sentence that it checks")]
+
+use super::rig::{Rig, failure};
+use crate::engine::EngineExt;
+use crate::model::{
+    Command, DeadReason, DelayCause, JobFilter, JobNumber, JobOptions, JobState, JobSummary, NewJob, Outcome, Word,
+};
+
+fn of(state: JobState) -> JobFilter {
+    JobFilter { queue: Some("q".into()), states: vec![state], ..JobFilter::default() }
+}
+
+/// All rows that match, read in pages of `limit`.
+async fn list(rig: &Rig, filter: &JobFilter, limit: u32) -> Vec<JobSummary> {
+    let (mut rows, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = rig.engine().jobs(filter.clone(), cursor, limit).await.expect("the list is read");
+        assert!(page.jobs.len() <= limit as usize && page.looked_at <= 1_000, "a page keeps its bounds");
+        rows.extend(page.jobs);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return rows;
+        }
+    }
+}
+
+/// Checks the order of a state's jobs, in pages of every size.
+async fn check_listed(rig: &Rig, filter: &JobFilter, expected: &[JobNumber]) {
+    for limit in [1, 2, 3, 1_000] {
+        let listed: Vec<_> = list(rig, filter, limit).await.iter().map(|row| row.number).collect();
+        assert_eq!(listed, expected, "in pages of {limit}");
+    }
+}
+
+fn delay(ms: u64) -> JobOptions {
+    JobOptions { delay_ms: Some(ms), ..JobOptions::default() }
+}
+
+pub async fn waiting_jobs_are_listed_in_serving_order(rig: &Rig) {
+    let mut numbers = rig.add_many("q", 3).await;
+    let urgent = rig.add_with("q", JobOptions { priority: Some(5), ..JobOptions::default() }).await;
+    let front = rig.add_with("q", JobOptions { lifo: true, ..JobOptions::default() }).await;
+    let first = rig.lease("q").await;
+    rig.settle(&first, Outcome::Release).await;
+    numbers.splice(0..0, [urgent, front]);
+    check_listed(rig, &of(JobState::Waiting), &numbers).await;
+    assert_eq!(rig.drain("q").await, numbers, "and that is how they are served");
+}
+
+pub async fn delayed_jobs_are_listed_by_due_time(rig: &Rig) {
+    let third = rig.add_with("q", delay(300_000)).await;
+    let first = rig.add_with("q", delay(100_000)).await;
+    let second = rig.add_with("q", delay(200_000)).await;
+    check_listed(rig, &of(JobState::Delayed), &[first, second, third]).await;
+}
+
+pub async fn active_jobs_are_listed_by_expiry(rig: &Rig) {
+    let numbers = rig.add_many("q", 3).await;
+    for lease_ms in [300_000, 100_000, 200_000] {
+        let order = crate::model::LeaseOrder { lease_ms: Some(lease_ms), ..super::rig::order("q", 1) };
+        rig.engine().lease_now(order).await.expect("leased");
+    }
+    check_listed(rig, &of(JobState::Active), &[numbers[1], numbers[2], numbers[0]]).await;
+}
+
+pub async fn done_jobs_are_listed_in_the_order_in_which_they_were_done(rig: &Rig) {
+    let numbers = rig.add_many("q", 3).await;
+    let leased = rig.lease_up_to("q", 3).await;
+    for at in [2, 0, 1] {
+        rig.pass(2, "time passes", async || true).await;
+        rig.complete(&leased[at]).await;
+    }
+    // Done within one millisecond they may stand by number; driven time keeps them apart.
+    let done = list(rig, &of(JobState::Completed), 1_000).await;
+    assert!(done.windows(2).all(|pair| pair[0].at_ms <= pair[1].at_ms), "by finish");
+    assert_eq!(done.len(), numbers.len());
+}
+
+pub async fn dead_and_cancelled_jobs_are_listed(rig: &Rig) {
+    let numbers = rig.add_many("q", 2).await;
+    let outcome = Outcome::Fail { kind: "exit".into(), error: "no such file".into(), retryable: false };
+    rig.settle(&rig.lease("q").await, outcome).await;
+    rig.cancel(numbers[1]).await;
+    let dead = list(rig, &of(JobState::Dead), 10).await;
+    assert_eq!((dead.len(), dead[0].number, dead[0].reason), (1, numbers[0], Some(DeadReason::Rejected)));
+    assert_eq!(dead[0].error.as_deref(), Some("no such file"));
+    check_listed(rig, &of(JobState::Cancelled), &numbers[1..]).await;
+}
+
+pub async fn a_row_says_what_the_shown_job_says(rig: &Rig) {
+    let options = JobOptions { id: Some("x".into()), tags: vec!["eu".into()], priority: Some(3), ..delay(60_000) };
+    let number = rig.add_with("q", options).await;
+    let rows = list(rig, &JobFilter::default(), 10).await;
+    assert_eq!(rows, [rig.job(number).await.summary]);
+}
+
+pub async fn without_states_every_job_is_listed_once(rig: &Rig) {
+    let mut numbers = rig.add_many("q", 4).await;
+    numbers.push(rig.add_with("q", delay(60_000)).await);
+    rig.complete(&rig.lease("q").await).await;
+    rig.settle(&rig.lease("q").await, failure("it broke")).await;
+    rig.lease("q").await;
+    for limit in [1, 2, 100] {
+        let filter = JobFilter { queue: Some("q".into()), ..JobFilter::default() };
+        let mut listed: Vec<_> = list(rig, &filter, limit).await.iter().map(|row| row.number).collect();
+        listed.sort();
+        assert_eq!(listed, numbers, "in pages of {limit}");
+    }
+}
+
+pub async fn without_a_queue_all_queues_are_listed(rig: &Rig) {
+    for queue in ["b", "a", "c"] {
+        rig.add_many(queue, 2).await;
+    }
+    let filter = JobFilter { states: vec![JobState::Waiting], ..JobFilter::default() };
+    let queues: Vec<_> = list(rig, &filter, 2).await.into_iter().map(|row| row.queue).collect();
+    assert_eq!(queues, ["a", "a", "b", "b", "c", "c"], "by name");
+}
+
+pub async fn every_field_of_a_filter_must_match(rig: &Rig) {
+    let tagged = JobOptions { tags: vec!["eu".into()], ..delay(60_000) };
+    let both = rig.enqueue("q", vec![NewJob::new("send", "{}").with(tagged.clone())]).await[0].number;
+    rig.enqueue("q", vec![NewJob::new("send", "{}").with(delay(60_000))]).await;
+    rig.enqueue("q", vec![NewJob::new("other", "{}").with(tagged)]).await;
+    let filter = JobFilter { name: Some("send".into()), tag: Some("eu".into()), ..of(JobState::Delayed) };
+    check_listed(rig, &filter, &[both]).await;
+    check_listed(rig, &JobFilter { cause: Some(DelayCause::Scheduled), ..filter.clone() }, &[both]).await;
+    check_listed(rig, &JobFilter { cause: Some(DelayCause::Retry), ..filter.clone() }, &[]).await;
+    check_listed(rig, &JobFilter { states: vec![JobState::Waiting], ..filter.clone() }, &[]).await;
+    check_listed(rig, &JobFilter { up_to: Some(JobNumber(both.0 - 1)), ..filter }, &[]).await;
+}
+
+pub async fn a_sparse_filter_goes_on_through_empty_pages(rig: &Rig) {
+    rig.add_many("q", 2_500).await;
+    let last = rig.add_with("q", JobOptions { tags: vec!["rare".into()], ..JobOptions::default() }).await;
+    let filter = JobFilter { tag: Some("rare".into()), ..of(JobState::Waiting) };
+    let page = rig.engine().jobs(filter.clone(), None, 10).await.expect("the list is read");
+    assert!(page.jobs.is_empty() && page.cursor.is_some(), "a call looks at 1,000 jobs at most");
+    assert_eq!(list(rig, &filter, 10).await[0].number, last);
+}
+
+pub async fn a_list_goes_on_where_its_cursor_stands_though_jobs_came_and_went(rig: &Rig) {
+    let numbers = rig.add_many("q", 10).await;
+    let page = rig.engine().jobs(of(JobState::Waiting), None, 4).await.expect("the list is read");
+    rig.remove(numbers[1]).await;
+    rig.remove(numbers[4]).await;
+    let late = rig.add("q").await;
+    let rest = rig.engine().jobs(of(JobState::Waiting), page.cursor, 100).await.expect("the list is read");
+    let rest: Vec<_> = rest.jobs.iter().map(|row| row.number).collect();
+    assert_eq!(rest, [&numbers[5..], &[late]].concat());
+}
+
+pub async fn a_page_of_a_list_has_its_bounds(rig: &Rig) {
+    for limit in [0, 1_001] {
+        let command = Command::ListJobs { filter: JobFilter::default(), cursor: None, limit };
+        let error = rig.refused(command).await;
+        assert_eq!(error.word, Word::BadArg);
+        assert!(error.message.starts_with(&format!("limit is {limit}; allowed: 1 to 1000")), "{error}");
+    }
+}
+
+pub async fn a_text_that_is_no_lists_cursor_is_refused(rig: &Rig) {
+    rig.add("q").await;
+    for cursor in ["", "yesterday", "1.2", "9.9.9.9.9.9"] {
+        let cursor = Some(cursor.to_owned());
+        let error = rig.refused(Command::ListJobs { filter: JobFilter::default(), cursor, limit: 10 }).await;
+        assert_eq!(error.word, Word::BadArg);
+        assert!(error.message.starts_with("cursor is "), "{error}");
+    }
+}
+
+pub async fn listing_a_queue_that_does_not_exist_is_refused(rig: &Rig) {
+    let filter = JobFilter { queue: Some("nowhere".into()), ..JobFilter::default() };
+    let error = rig.refused(Command::ListJobs { filter, cursor: None, limit: 10 }).await;
+    assert_eq!(error.word, Word::NoQueue);
+}
+
+pub async fn counts_agree_with_lists(rig: &Rig) {
+    rig.add_many("q", 6).await;
+    rig.add_with("q", delay(60_000)).await;
+    rig.complete(&rig.lease("q").await).await;
+    rig.settle(&rig.lease("q").await, failure("it broke")).await;
+    rig.cancel(rig.lease("q").await.number).await;
+    let counts = rig.counts("q").await;
+    for &state in JobState::ALL {
+        assert_eq!(list(rig, &of(state), 2).await.len() as u64, counts.of(state), "{state}");
+    }
+}
