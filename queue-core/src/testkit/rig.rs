@@ -130,7 +130,7 @@ impl Rig {
         assert!(self.home.advance(ms), "this engine's time can't be driven: leave out the group `driven`");
     }
 
-    /// Lets `ms` pass and then waits for the condition, which must come within [`PATIENCE`].
+    /// Lets `ms` pass and then waits for the condition, which must come within 20 s more.
     pub async fn pass(&self, ms: u64, what: &str, condition: impl AsyncFnMut() -> bool) {
         self.home.advance(ms);
         poll(&format!("{what} after {ms} ms"), Duration::from_millis(ms) + PATIENCE, condition).await;
