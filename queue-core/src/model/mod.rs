@@ -18,6 +18,7 @@ mod limits;
 mod options;
 mod reply;
 mod settings;
+pub mod typed;
 mod worker;
 
 pub use backoff::{Backoff, BackoffKind};
