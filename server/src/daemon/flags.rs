@@ -1,0 +1,202 @@
+//! Flags and environment, and how they go before the file; the words of each setting, which are the same in all three.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use queue_core::EngineUrl;
+use queue_core::journal::FsyncPolicy;
+use queue_core::model::{Error, Word};
+
+/// Longshore's server: keeps jobs, hands them to workers, speaks the Redis protocol.
+///
+/// Flags go before the environment, the environment before the file.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "longshore-server", version)]
+pub struct Flags {
+    /// Where jobs are kept: log:DIR or memory: [default: log:./longshore-data]
+    // Not LONGSHORE_ENGINE: that is where clients find a server, and would often be set to this very one.
+    #[arg(long, value_name = "ENGINE", env = "LONGSHORE_SERVER_ENGINE", value_parser = engine)]
+    engine: Option<EngineUrl>,
+    /// Short for --engine log:DIR
+    #[arg(long, value_name = "DIR", env = "LONGSHORE_DATA", conflicts_with = "engine")]
+    data: Option<PathBuf>,
+    /// Where clients connect [default: 127.0.0.1:7600]
+    #[arg(long, value_name = "HOST:PORT", env = "LONGSHORE_LISTEN")]
+    listen: Option<String>,
+    /// Where /healthz and /readyz answer, or none [default: 127.0.0.1:7601]
+    #[arg(long, value_name = "HOST:PORT", env = "LONGSHORE_ADMIN")]
+    admin: Option<String>,
+    /// When an acknowledged job is on disk: always (survives power loss), everysec (survives kill -9), no [default: always]
+    #[arg(long, value_name = "POLICY", env = "LONGSHORE_FSYNC", value_parser = fsync)]
+    fsync: Option<FsyncPolicy>,
+    /// A file with the password that clients must know
+    #[arg(long, value_name = "FILE", env = "LONGSHORE_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
+    /// Listen beyond loopback without a password
+    #[arg(long, env = "LONGSHORE_INSECURE_NO_PASSWORD")]
+    insecure_no_password: bool,
+    /// A TOML file with these settings, and [queues.NAME] for settings of queues; read again on SIGHUP
+    #[arg(long, value_name = "FILE", env = "LONGSHORE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Bytes that jobs may take in memory, such as 512mb or 2gb, or none; beyond it new work is refused [default: none]
+    #[arg(long, value_name = "SIZE", env = "LONGSHORE_MAX_MEMORY", value_parser = memory)]
+    max_memory: Option<u64>,
+    /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
+    #[arg(long, value_name = "FORMAT", env = "LONGSHORE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What flags, environment or file say; `None` where they say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) engine: Option<EngineUrl>,
+    pub(super) listen: Option<String>,
+    pub(super) admin: Option<String>,
+    pub(super) fsync: Option<FsyncPolicy>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) insecure_no_password: bool,
+    pub(super) max_memory: Option<u64>,
+    pub(super) log_format: Option<LogFormat>,
+}
+
+impl From<Flags> for Settings {
+    fn from(flags: Flags) -> Self {
+        Self {
+            engine: flags.engine.or(flags.data.map(EngineUrl::Log)),
+            listen: flags.listen,
+            admin: flags.admin,
+            fsync: flags.fsync,
+            password_file: flags.password_file,
+            insecure_no_password: flags.insecure_no_password,
+            max_memory: flags.max_memory,
+            log_format: flags.log_format,
+        }
+    }
+}
+
+impl Settings {
+    /// These settings, and where they say nothing `other`.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            engine: self.engine.or(other.engine),
+            listen: self.listen.or(other.listen),
+            admin: self.admin.or(other.admin),
+            fsync: self.fsync.or(other.fsync),
+            password_file: self.password_file.or(other.password_file),
+            insecure_no_password: self.insecure_no_password || other.insecure_no_password,
+            max_memory: self.max_memory.or(other.max_memory),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+}
+
+/// An engine that this server can be.
+pub(super) fn engine(text: &str) -> Result<EngineUrl, Error> {
+    if text.starts_with("postgres") || text.starts_with("longshore:") || text.starts_with("redis") {
+        return Err(not_ours(text.split("://").next().unwrap_or_default()));
+    }
+    text.parse().map_err(|_| Error::bad_arg("engine", text, "log:DIR or memory:"))
+}
+
+/// An engine that others than this server are to be told of.
+pub(super) fn not_ours(shown: &str) -> Error {
+    let allowed =
+        "log:DIR or memory:; a server stands in front of no other engine, give that URL to clients and workers";
+    Error::new(Word::BadArg, format!("engine is {shown}; allowed: {allowed}"))
+}
+
+/// A directory as an engine; a relative one is taken from `base`.
+pub(super) fn under(base: &Path, url: EngineUrl) -> EngineUrl {
+    match url {
+        EngineUrl::Log(directory) => EngineUrl::Log(base.join(directory)),
+        other => other,
+    }
+}
+
+const POLICIES: [(&str, FsyncPolicy); 3] =
+    [("always", FsyncPolicy::Always), ("everysec", FsyncPolicy::EverySec), ("no", FsyncPolicy::No)];
+
+pub(super) fn fsync(text: &str) -> Result<FsyncPolicy, Error> {
+    let found = POLICIES.iter().find(|(word, _)| *word == text);
+    found.map(|(_, policy)| *policy).ok_or_else(|| Error::bad_arg("fsync", text, "always, everysec or no"))
+}
+
+/// The policy as it is typed; `none` where nothing is written.
+pub(super) fn word_of(policy: FsyncPolicy, url: &EngineUrl) -> &'static str {
+    match url {
+        EngineUrl::Memory => "none",
+        _ => POLICIES.iter().find(|(_, known)| *known == policy).map_or("always", |(word, _)| word),
+    }
+}
+
+/// A size with its unit in bytes; `none` is no bound.
+pub(super) fn memory(text: &str) -> Result<u64, Error> {
+    let bad = || Error::bad_arg("max-memory", text, "a size with a unit, such as 512mb or 2gb, or none");
+    let lower = text.to_ascii_lowercase();
+    if lower == "none" {
+        return Ok(u64::MAX);
+    }
+    let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = lower.split_at(digits);
+    let shift = match unit.trim_start() {
+        "kb" => 10,
+        "mb" => 20,
+        "gb" => 30,
+        "tb" => 40,
+        _ => return Err(bad()),
+    };
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(bad)
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, Error> {
+    LogFormat::from_str(text, false).map_err(|_| Error::bad_arg("log-format", text, "text or json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("64kb", 64 << 10), ("512MB", 512 << 20), ("2 gb", 2 << 30), ("none", u64::MAX)] {
+            assert_eq!(memory(text).expect(text), bytes);
+        }
+        for text in ["", "512", "mb", "0mb", "1.5gb", "-1mb", "99999999999tb", "5b"] {
+            let error = memory(text).expect_err(text);
+            assert!(error.message.starts_with("max-memory is "), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn flags_go_before_the_file() {
+        let flags = Flags::parse_from(["longshore-server", "--data", "a", "--fsync", "no"]);
+        let file =
+            Settings { engine: Some(EngineUrl::Memory), listen: Some("127.0.0.1:1".to_owned()), ..Settings::default() };
+        let both = Settings::from(flags).or(file);
+        assert_eq!(both.engine, Some(EngineUrl::Log("a".into())));
+        assert_eq!((both.fsync, both.listen.as_deref()), (Some(FsyncPolicy::No), Some("127.0.0.1:1")));
+    }
+
+    #[test]
+    fn engines_of_others_are_refused_with_what_to_do() {
+        for (text, shown) in [("postgres://u:secret@h/db", "postgres"), ("longshore://h", "longshore")] {
+            let message = engine(text).expect_err(text).message;
+            assert!(
+                message.starts_with(&format!("engine is {shown}; allowed: log:DIR or memory:; a server")),
+                "{message}"
+            );
+        }
+        assert_eq!(engine("logs").expect_err("none").message, "engine is logs; allowed: log:DIR or memory:");
+    }
+}

@@ -1,0 +1,145 @@
+//! The program itself: its one line, its flags and file, its signals, what outlives it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::common::Client;
+
+struct Daemon {
+    child: Child,
+    line: String,
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore-server"));
+    command.args(arguments).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Daemon {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).spawn().expect("the program is built");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        Self { child, line }
+    }
+
+    fn address(&self, before: &str) -> SocketAddr {
+        let rest = self.line.split(before).nth(1).unwrap_or_else(|| panic!("{}", self.line));
+        rest.split([',', ';', ' ', '\n']).next().expect("an address").parse().expect("an address")
+    }
+
+    /// A client, once the server has opened its engine.
+    fn client(&self) -> Client {
+        while crate::common::get(self.address("admin on "), "/readyz").1 != "ready\n" {
+            std::thread::yield_now();
+        }
+        Client::new(self.address("listens on "))
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        let status = self.child.wait().expect("it ends");
+        let mut log = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+        (status.code(), log)
+    }
+}
+
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = command(arguments).output().expect("the program is built");
+    (status.code(), String::from_utf8(stderr).expect("text"))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+#[test]
+fn jobs_outlive_the_server_whether_it_is_stopped_or_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let daemon = Daemon::start(&["--data", text(&data)]);
+    assert!(daemon.line.ends_with(&format!("; engine log:{}, fsync always\n", data.display())), "{}", daemon.line);
+    daemon.client().ask(r#"JOB.ADD q n p '{"id":"first"}'"#);
+    let (code, log) = daemon.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopping") && log.contains("engine closed"), "{log}");
+
+    let mut daemon = Daemon::start(&["--data", text(&data)]);
+    let mut client = daemon.client();
+    client.ask(r#"JOB.ADD q n p '{"id":"second"}'"#);
+    daemon.child.kill().expect("SIGKILL");
+    daemon.child.wait().expect("it ends");
+
+    let daemon = Daemon::start(&["--data", text(&data)]);
+    let mut client = daemon.client();
+    assert!(client.text("JOB.GET first").contains(r#""state":"waiting""#));
+    assert!(client.text("JOB.GET second").contains(r#""state":"waiting""#));
+    // One owner: a second server on the same directory is refused.
+    let (code, message) = refused(&["--data", text(&data), "--log-format", "json"]);
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.lines().last().is_some_and(|line| line.starts_with("longshore-server: ")), "{message}");
+    assert_eq!(daemon.stop().0, Some(0));
+}
+
+#[test]
+fn a_waiting_client_does_not_hold_up_the_stop() {
+    let daemon = Daemon::start(&["--engine", "memory:"]);
+    let mut client = daemon.client();
+    client.send("JOB.LEASE w BLOCK 3600000 QUEUES q");
+    let (code, log) = daemon.stop();
+    assert_eq!((code, client.read()), (Some(0), None), "{log}");
+    assert!(log.contains("nothing survives a restart"), "{log}");
+}
+
+#[test]
+fn settings_of_the_file_are_applied_at_start_and_on_hangup() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("server.toml");
+    std::fs::write(&file, "engine = \"memory:\"\n[queues.emails]\nattempts = 5\n").expect("written");
+    let daemon = Daemon::start(&["--config", text(&file)]);
+    let mut client = daemon.client();
+    let queue = client.text("QUEUE.GET emails");
+    assert!(queue.contains(r#"{"setting":"attempts","value":5,"from":"config"}"#), "{queue}");
+    std::fs::write(&file, "engine = \"memory:\"\n[queues.emails]\nattempts = 7\n").expect("written");
+    daemon.signal("-HUP");
+    while !client.text("QUEUE.GET emails").contains(r#"{"setting":"attempts","value":7,"from":"config"}"#) {
+        std::thread::yield_now();
+    }
+    std::fs::write(&file, "[queues.emails]\natempts = 7\n").expect("written");
+    daemon.signal("-HUP");
+    let (code, log) = daemon.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(client.read().is_none());
+}
+
+#[test]
+fn wrong_flags_and_files_are_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("server.toml");
+    std::fs::write(&file, "\nfsyn = \"always\"\n").expect("written");
+    let (code, message) = refused(&["--config", text(&file)]);
+    assert_eq!(code, Some(1));
+    let expected =
+        format!("longshore-server: {}:2: fsyn is no key of this file; allowed: engine, data,", file.display());
+    assert!(message.starts_with(&expected), "{message}");
+    let (code, message) = refused(&["--fsync", "often"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("fsync is often; allowed: always, everysec or no"), "{message}");
+    let (code, message) = refused(&["--engine", "postgres://u:secret@h/db"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("engine is postgres; allowed: log:DIR or memory:"), "{message}");
+    let missing = dir.path().join("none");
+    let (code, message) = refused(&["--password-file", text(&missing)]);
+    assert_eq!(code, Some(1));
+    assert!(message.starts_with("longshore-server: cannot read the password file "), "{message}");
+}

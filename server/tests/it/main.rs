@@ -1,0 +1,6 @@
+//! The server's tests over sockets: its protocol, a foreign client, the program itself. One program, so that it links once.
+
+mod common;
+mod daemon;
+mod protocol;
+mod redis_client;
