@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use queue_core::EngineUrl;
 use queue_core::model::{Context, Error};
 
-use crate::commands::{completions, dead, enqueue, job, operation, ping, queue, stats, watch};
+use crate::commands::{completions, dead, dev, enqueue, init, job, operation, ping, queue, stats, watch};
 use crate::failure::{Failure, USAGE};
 
 /// Longshore, a durable job queue: enqueue, inspect, administer, try out.
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Stats(stats::StatsArgs),
     Watch(watch::WatchArgs),
     Ping(ping::PingArgs),
+    Init(init::InitArgs),
+    Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -182,6 +184,9 @@ mod tests {
             "stats --json",
             "watch --queue q --from 0 --limit 9",
             "ping --count 9",
+            "init",
+            "init directory",
+            "dev --data d --listen 127.0.0.1:0 --config handlers.toml",
             "completions bash",
         ];
         for line in lines {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use queue_core::model::typed::backoff;
 use queue_core::model::{Added, Backoff, Enqueued, JobOptions, NewJob};
 use queue_core::{JobHandle, Queue, random};
 use serde::Serialize;
@@ -87,7 +88,7 @@ struct OptionArgs {
     #[arg(value_parser = |text: &str| parse::integer::<u64>("--attempts", text, 1, 10_000))]
     attempts: Option<u64>,
     /// Pause between attempts: fixed:DELAY or exponential:DELAY[:MAX] [default: the queue's, exponential:5s:1h:20%]
-    #[arg(long, value_name = "BACKOFF", value_parser = |text: &str| parse::backoff::parse("--backoff", text))]
+    #[arg(long, value_name = "BACKOFF", value_parser = |text: &str| backoff::parse("--backoff", text))]
     backoff: Option<Backoff>,
     /// Largest random addition to a pause, in percent
     #[arg(long, value_name = "PERCENT", requires = "backoff", allow_hyphen_values = true)]

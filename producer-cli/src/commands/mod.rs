@@ -5,7 +5,9 @@
 pub(crate) mod bulk;
 pub(crate) mod completions;
 pub(crate) mod dead;
+pub(crate) mod dev;
 pub(crate) mod enqueue;
+pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod job_logs;
 pub(crate) mod operation;
@@ -30,6 +32,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Stats(args) => stats::run(&args, &mut app).await,
         Command::Watch(args) => watch::run(args, &mut app).await,
         Command::Ping(args) => ping::run(&args, &cli.common.engine, &mut app).await,
+        Command::Init(args) => init::run(&args, &mut app),
+        Command::Dev(args) => dev::run(args, &mut app).await,
         Command::Completions(args) => completions::run(&args, &mut app),
     };
     // What was answered before a failure is shown too, and the store is given free in any case.

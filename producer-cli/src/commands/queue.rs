@@ -2,12 +2,13 @@
 
 use clap::{Args, Subcommand};
 use queue_core::engine::EngineExt;
+use queue_core::model::typed;
 use serde::Serialize;
 
 use crate::app::App;
 use crate::cli::Administrative;
 use crate::failure::Failure;
-use crate::parse::{self, settings};
+use crate::parse;
 use crate::render;
 
 /// Look at queues, pause and resume them, change their settings
@@ -112,7 +113,7 @@ pub(crate) async fn run(command: QueueCommand, app: &mut App) -> Result<(), Fail
             app.answer(&view, || render::queue::whole(&view))
         }
         QueueCommand::Set(args) => {
-            let patch = settings::parse(&args.settings).map_err(|error| Failure::usage(error, "queue set"))?;
+            let patch = typed::parse(&args.settings).map_err(|error| Failure::usage(error, "queue set"))?;
             app.engine().await?.set_queue(&args.administrative.context(), &args.queue.queue, patch).await?;
             done(&args.queue.queue, "set", app)
         }

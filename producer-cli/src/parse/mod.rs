@@ -2,10 +2,8 @@
 //!
 //! Each reader gets the name of its flag, so that an error names field, value and what is allowed.
 
-pub(crate) mod backoff;
 pub(crate) mod ndjson;
 pub(crate) mod payload;
-pub(crate) mod settings;
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -1,11 +1,11 @@
 //! Jobs as people read them: a row of a list, everything of one, how one ended.
 
 use queue_core::model::duration::show_ms;
+use queue_core::model::typed::backoff;
 use queue_core::model::{EndedLease, Job, JobNumber, JobState, JobSummary, LogLine, LogSource};
 
 use super::table::{pairs, table};
 use super::{bytes, cut, instant, relative, safe};
-use crate::parse::backoff;
 
 /// Longest payload, result and progress that are shown, in characters.
 const SHOWN: usize = 4_000;

@@ -1,11 +1,11 @@
 //! Queues as people read them: a row of a list, everything of one.
 
 use queue_core::model::duration::show_ms;
+use queue_core::model::typed;
 use queue_core::model::{JobState, QueueCounts, QueueView, SettingSource};
 
 use super::table::{pairs, table};
 use super::{cut, safe};
-use crate::parse::settings;
 
 /// All queues, a row each.
 pub(crate) fn list(queues: &[QueueView]) -> String {
@@ -42,7 +42,7 @@ pub(crate) fn whole(view: &QueueView) -> String {
         text.push_str(&format!("  the next job has waited {}\n", show_ms(ms)));
     }
     let rows = view.settings.iter().map(|effective| {
-        let (name, value) = settings::show(effective);
+        let (name, value) = typed::show(effective);
         [format!("{name}={value}"), source(&effective.source)]
     });
     let table = table(["SETTING", "FROM"], rows, "settings");

@@ -1,0 +1,154 @@
+//! `init` and `dev`: real processes on ports of their own, waited for by what they say.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use crate::harness::{Store, check, said};
+
+/// A running `dev`.
+struct Dev {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Dev {
+    fn start(store: &Store, words: &[&str]) -> Self {
+        let words = [&["dev", "--listen", "127.0.0.1:0"], words].concat();
+        let mut command = store.command(&words);
+        command.env_remove("LONGSHORE_ENGINE").env("PATH", std::env::var_os("PATH").expect("a PATH"));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, lines }
+    }
+
+    /// Everything it says up to a line with this in it.
+    fn until(&mut self, part: &str) -> String {
+        let mut text = String::new();
+        loop {
+            let before = text.len();
+            self.lines.read_line(&mut text).expect("text");
+            assert!(text.len() > before, "it ended before it said {part}: {text}{}", self.errors());
+            if text[before..].contains(part) {
+                return text;
+            }
+        }
+    }
+
+    fn errors(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut text).expect("text");
+        text
+    }
+
+    /// Sends a signal; answers how it ended and what it still said.
+    fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("text");
+        (self.child.wait().expect("it ends"), text)
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running; one that has ended cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in the first line.
+fn engine(text: &str) -> String {
+    let start = text.find("longshore://").expect("an address");
+    text[start..].split(' ').next().expect("an address").to_owned()
+}
+
+#[test]
+fn a_new_directory_sees_four_jobs_run() {
+    let store = Store::new();
+    let mut dev = Dev::start(&store, &[]);
+    let text = dev.until("This goes on");
+    for (job, words) in [
+        ("#1", &["succeeds", "attempt 1 of 16", "hello, world"][..]),
+        ("#2", &["waits 5 s first", "attempt 1 of 16", "hello, later"]),
+        (
+            "#3",
+            &["fails twice", "attempt 1 of 5", "hung up", "attempt 2 of 5", "hung up", "attempt 3 of 5", "\"worked_at"],
+        ),
+        ("#4", &["is dead at once", "attempt 1 of 16", "dead      trying again is useless"]),
+    ] {
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains(&format!(" {job} "))).collect();
+        assert_eq!(lines.len(), words.len(), "{text}");
+        for (line, word) in lines.iter().zip(words) {
+            assert!(line.contains(word), "{line} does not say {word}");
+        }
+    }
+    let (status, rest) = dev.stop("-TERM");
+    assert!(status.success() && rest.ends_with("stopped\n"), "{status}: {rest}");
+    // The second time nothing is enqueued, and nothing runs again.
+    let mut again = Dev::start(&store, &["--json"]);
+    assert!(again.until("ready").starts_with("{\"at_ms\":"));
+    let (status, rest) = again.stop("-INT");
+    assert!(status.success() && !rest.contains("started"), "{status}: {rest}");
+    let jobs = store.output(&["job", "list", "--json", "--engine", "log:longshore-data"]);
+    assert_eq!(String::from_utf8_lossy(&jobs.stdout).lines().count(), 4);
+}
+
+#[test]
+fn init_writes_what_works_and_overwrites_nothing() {
+    let store = Store::new();
+    let first = store.output(&["init", "jobs"]);
+    let text = said(&first);
+    assert!(text.contains("jobs/handlers.toml: written\njobs/greet.sh: written\n"), "{text}");
+    let own = store.file("jobs/greet.sh", "mine");
+    let again = said(&store.output(&["init", "jobs", "--json"]));
+    let file = "{\"file\":\"jobs/handlers.toml\",\"written\":false}\n{\"file\":\"jobs/greet.sh\",\"written\":false}\n";
+    assert_eq!(again, file);
+    assert_eq!(std::fs::read_to_string(own).expect("a file"), "mine");
+    store.file("taken", "");
+    check("init_says_what_it_cannot_write", &store.session(&["init taken"]));
+}
+
+#[test]
+fn a_changed_handlers_file_is_taken_over_and_a_wrong_one_is_not() {
+    let store = Store::new();
+    assert!(store.output(&["init"]).status.success());
+    let text = std::fs::read_to_string(store.path().join("handlers.toml")).expect("a file");
+    let mut dev = Dev::start(&store, &["--config", "handlers.toml"]);
+    let ready = dev.until("This goes on");
+    assert!(ready.contains("handlers.toml runs greet from default"), "{ready}");
+    assert!(ready.contains(" enqueue default greet '\"Ann\"' --wait --engine longshore://"), "{ready}");
+    store.file("handlers.toml", &text.replace("\"30s\"", "\"30\""));
+    let wrong = dev.until("not taken over");
+    assert!(wrong.contains("handlers.toml:20: handlers.greet.timeout is 30; allowed"), "{wrong}");
+    store.file("handlers.toml", &text.replace("[handlers.greet]", "[handlers.welcome]"));
+    assert!(dev.until("taken over").contains("it runs welcome from default"));
+    let (status, _) = dev.stop("-TERM");
+    assert!(status.success());
+}
+
+#[test]
+fn what_keeps_dev_from_starting_is_said_with_the_flag_that_helps() {
+    let store = Store::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    store.file("handlers.toml", "concurrency = 0\n");
+    let sessions = [
+        format!("dev --listen {address}"),
+        "dev --listen nonsense".to_owned(),
+        "dev --listen 0.0.0.0:0".to_owned(),
+        "dev --config handlers.toml".to_owned(),
+        "dev --config nowhere.toml".to_owned(),
+    ];
+    let text = store.session(&sessions.each_ref().map(String::as_str));
+    check("what_keeps_dev_from_starting_is_said", &text.replace(&address, "[address]"));
+    assert!(!store.path().join("longshore-data").exists(), "nothing was made");
+    drop(taken);
+    let mut dev = Dev::start(&store, &[]);
+    let running = engine(&dev.until("serves"));
+    let other = said(&store.output(&["dev", "--listen", "127.0.0.1:0"]));
+    assert!(other.contains("in use") && other.contains("longshore dev --data DIR"), "{other}");
+    assert!(running.starts_with("longshore://127.0.0.1:"), "{running}");
+}
