@@ -185,6 +185,7 @@ pub async fn settings_and_pauses_survive_a_restart(rig: &Rig) {
 }
 
 pub async fn a_bulk_operation_goes_on_after_a_restart(rig: &Rig) {
+    rig.set("q", QueueSettings { keep_cancelled: Some(10_000), ..QueueSettings::default() }).await;
     rig.add_many("q", 5_000).await;
     let filter = JobFilter { queue: Some("q".into()), ..JobFilter::default() };
     let view = rig.engine().start_operation(&context("ann", ""), BulkVerb::Cancel, filter).await.expect("started");

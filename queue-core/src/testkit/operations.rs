@@ -137,6 +137,7 @@ pub async fn an_operation_without_a_queue_means_every_queue(rig: &Rig) {
 }
 
 pub async fn jobs_enqueued_after_it_began_are_not_its_own(rig: &Rig) {
+    rig.set("q", QueueSettings { keep_cancelled: Some(10_000), ..QueueSettings::default() }).await;
     let before = rig.add_many("q", 3_000).await;
     let view = start(rig, BulkVerb::Cancel, in_queue("q")).await;
     let after = rig.add_many("q", 100).await;
@@ -212,8 +213,7 @@ pub async fn an_operation_on_a_queue_that_does_not_exist_is_refused(rig: &Rig) {
 }
 
 pub async fn a_big_operation_takes_all_and_each_once(rig: &Rig) {
-    let set = QueueSettings { keep_cancelled: Some(10_000), ..QueueSettings::default() };
-    rig.set("q", set).await;
+    rig.set("q", QueueSettings { keep_cancelled: Some(10_000), ..QueueSettings::default() }).await;
     rig.add_many("q", 2_345).await;
     check_changed(rig, BulkVerb::Cancel, in_queue("q"), 2_345).await;
     check_changed(rig, BulkVerb::Retry, in_queue("q"), 2_345).await;

@@ -1,10 +1,12 @@
 //! Homes of the local engines: memory, and log on a disk that can lose, fail and hold.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use queue_core::engine::{Clock, Engine, LocalEngine, LocalOptions, ManualClock};
 use queue_core::testkit::Home;
+
+use crate::disk::TestDisk;
 
 /// The wall clock when a case begins: 2026.
 const BEGIN_MS: u64 = 1_795_000_000_000;
@@ -37,5 +39,70 @@ impl Home for MemoryHome {
 
     fn shift_wall(&self, ms: i64) {
         self.clock.set_wall(self.clock.wall_ms().saturating_add_signed(ms));
+    }
+}
+
+/// A store on a simulated disk, under a clock that the case drives.
+pub(crate) struct LogHome {
+    clock: Arc<ManualClock>,
+    disk: Mutex<TestDisk>,
+}
+
+impl LogHome {
+    pub(crate) fn new() -> Self {
+        Self { clock: Arc::new(ManualClock::new(BEGIN_MS)), disk: Mutex::default() }
+    }
+
+    fn disk(&self) -> TestDisk {
+        self.disk.lock().expect("no holder panics").clone()
+    }
+
+    /// The engine goes, and the store is on another disk from now on; whatever still holds the old one harms nobody.
+    fn leave(&self, engine: Arc<dyn Engine>, next: impl FnOnce(&TestDisk) -> TestDisk) {
+        let old = self.disk();
+        *self.disk.lock().expect("no holder panics") = next(&old);
+        old.hold_syncs(false);
+        drop(engine);
+    }
+}
+
+#[async_trait]
+impl Home for LogHome {
+    async fn open(&self) -> Arc<dyn Engine> {
+        let (engine, _) = LocalEngine::on(self.disk(), options(&self.clock)).expect("the store opens");
+        Arc::new(engine)
+    }
+
+    fn advance(&self, ms: u64) -> bool {
+        self.clock.advance(ms);
+        true
+    }
+
+    fn shift_wall(&self, ms: i64) {
+        self.clock.set_wall(self.clock.wall_ms().saturating_add_signed(ms));
+    }
+
+    async fn crash(&self, engine: Arc<dyn Engine>) {
+        self.leave(engine, TestDisk::after_kill);
+    }
+
+    async fn power_cut(&self, engine: Arc<dyn Engine>) {
+        self.leave(engine, TestDisk::after_power_cut);
+    }
+
+    fn fail_writes(&self) {
+        self.disk().fail_writes();
+    }
+
+    fn hold_syncs(&self) {
+        self.disk().hold_syncs(true);
+    }
+
+    fn release_syncs(&self) {
+        self.disk().hold_syncs(false);
+    }
+
+    fn syncs(&self) -> u64 {
+        self.disk().syncs()
     }
 }

@@ -2,8 +2,13 @@
 //!
 //! The remote engine runs it too, against a real server process, in the server's tests.
 
+mod disk;
 mod homes;
 
 mod memory {
     queue_core::engine_conformance!(crate::homes::MemoryHome::new; every, driven);
+}
+
+mod log {
+    queue_core::engine_conformance!(crate::homes::LogHome::new; every, driven, durable, restarts, faults);
 }
