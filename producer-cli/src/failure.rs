@@ -5,7 +5,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use queue_core::model::{Error, Word};
+use queue_core::model::{Error, Word, fragment};
 
 /// The exit code for a wrong command line.
 pub(crate) const USAGE: u8 = 2;
@@ -73,7 +73,11 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ReaderGone;
         }
-        Self::new(format!("cannot write the output: {}", plain(&error)), "is the disk full, or the output closed?", 1)
+        Self::new(
+            format!("cannot write the output: {}", fragment(&error)),
+            "is the disk full, or the output closed?",
+            1,
+        )
     }
 }
 
@@ -104,14 +108,6 @@ pub(crate) const fn hint(word: Word) -> &'static str {
     }
 }
 
-/// What the system says of an input or output error, as a lower-case fragment without its number.
-pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use queue_core::model::Word;
@@ -122,11 +118,5 @@ mod tests {
             let hint = super::hint(word);
             assert!(!hint.is_empty() && !hint.contains('\n') && !hint.ends_with('.'), "{word}: {hint}");
         }
-    }
-
-    #[test]
-    fn system_errors_read_as_fragments() {
-        let error = std::fs::read("/nowhere").expect_err("there is no such file");
-        assert_eq!(super::plain(&error), "no such file or directory");
     }
 }

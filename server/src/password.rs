@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use queue_core::model::{Error, Word};
+use queue_core::model::{Error, Word, fragment};
 use subtle::ConstantTimeEq;
 
 /// Longest password, in bytes.
@@ -38,8 +38,8 @@ impl Password {
     /// `BADARG` if the file cannot be read or holds no password.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let shown = path.display();
-        let text = std::fs::read(path)
-            .map_err(|error| Error::new(Word::BadArg, format!("cannot read the password file {shown}: {error}")))?;
+        let unreadable = |error| format!("cannot read the password file {shown}: {}", fragment(&error));
+        let text = std::fs::read(path).map_err(|error| Error::new(Word::BadArg, unreadable(error)))?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
         Self::new(text.strip_suffix(b"\r").unwrap_or(text))
             .map_err(|error| Error::new(Word::BadArg, format!("password file {shown}: {}", error.message)))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue_core::engine::{Engine, EngineExt};
-use queue_core::model::{Command, Context, Error, Word};
+use queue_core::model::{Command, Context, Error, Word, fragment};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::new(Word::Err, format!("cannot start: {error}")))?;
+        .map_err(|error| Error::new(Word::Err, format!("cannot start: {}", fragment(&error))))?;
     let served = runtime.block_on(async {
         let listener = bind("listen", &config.listen, config).await?;
         let health = Arc::new(Health::default());
@@ -90,7 +90,7 @@ async fn start_admin(
 ) -> Result<SocketAddr, Error> {
     let listener = bind("admin", address, config).await?;
     let started = listener.into_std().and_then(|listener| admin::start(listener, Arc::clone(health), ended));
-    started.map_err(|error| Error::new(Word::Err, format!("cannot start the admin listener: {error}")))
+    started.map_err(|error| Error::new(Word::Err, format!("cannot start the admin listener: {}", fragment(&error))))
 }
 
 async fn bind(flag: &str, address: &str, config: &Config) -> Result<TcpListener, Error> {
@@ -106,15 +106,8 @@ async fn bind(flag: &str, address: &str, config: &Config) -> Result<TcpListener,
             std::io::ErrorKind::AddrInUse => format!("; another address: --{flag} HOST:PORT"),
             _ => String::new(),
         };
-        Error::new(Word::State, format!("cannot listen on {address}: {}{hint}", reason(&error)))
+        Error::new(Word::State, format!("cannot listen on {address}: {}{hint}", fragment(&error)))
     })
-}
-
-/// An I/O error's text without the number behind it.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    text[..1].to_ascii_lowercase() + &text[1..]
 }
 
 async fn serve_with<F>(

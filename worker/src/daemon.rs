@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use queue_core::EngineUrl;
 use queue_core::engine::Engine;
-use queue_core::model::{Error, duration};
+use queue_core::model::{Error, duration, fragment};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -124,7 +124,7 @@ fn start_log(format: LogFormat) {
 
 /// Passes SIGTERM and SIGINT on: the first stops gracefully, the second at once.
 fn obey_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, (String, u8)> {
-    let listen = |kind| signal(kind).map_err(|error| (format!("cannot listen for signals: {error}"), 1));
+    let listen = |kind| signal(kind).map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {
         loop {

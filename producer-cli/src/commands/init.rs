@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use queue_core::model::fragment;
 use serde::Serialize;
 
 use super::dev::typed::Program;
 use crate::app::App;
-use crate::failure::{Failure, plain};
+use crate::failure::Failure;
 
 /// Write a handlers file and a working script to start from
 #[derive(Args, Debug)]
@@ -39,7 +40,7 @@ struct Written {
 /// Writes what is not there yet, and says what to type next.
 pub(crate) fn run(args: &InitArgs, app: &mut App) -> Result<(), Failure> {
     let cannot = |path: &Path, error: &io::Error| {
-        let message = format!("cannot write {}: {}", path.display(), plain(error));
+        let message = format!("cannot write {}: {}", path.display(), fragment(error));
         Failure::new(message, "another directory: longshore init DIRECTORY", 1)
     };
     std::fs::create_dir_all(&args.directory).map_err(|error| cannot(&args.directory, &error))?;

@@ -6,10 +6,10 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use queue_core::model::{Error, Limits};
+use queue_core::model::{Error, Limits, fragment};
 use serde_json::value::RawValue;
 
-use crate::failure::{Failure, USAGE, plain};
+use crate::failure::{Failure, USAGE};
 
 /// Reads a payload; `None` is JSON's `null`.
 pub(crate) fn read(text: Option<&str>, raw: bool, command: &str) -> Result<Bytes, Failure> {
@@ -51,7 +51,7 @@ fn file(path: &str) -> Result<Vec<u8>, Failure> {
 
 /// A file of the command line that cannot be read.
 pub(crate) fn unreadable(path: &str, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot read {path}: {}", plain(error)), "nothing was sent; is the path right?", USAGE)
+    Failure::new(format!("cannot read {path}: {}", fragment(error)), "nothing was sent; is the path right?", USAGE)
 }
 
 #[cfg(test)]

@@ -182,6 +182,25 @@ impl Error {
     }
 }
 
+/// What the system or a library says of a failure, in our form: a lower-case fragment without the system's number.
+///
+/// # Examples
+///
+/// ```
+/// let error = std::fs::read("/no/such/file").expect_err("there is none");
+/// assert_eq!(queue_core::model::fragment(&error), "no such file or directory");
+/// ```
+pub fn fragment(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        // A word of capitals stays one.
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
 /// `text` as one line of at most `max` bytes, with control characters replaced and an ellipsis where it was cut.
 fn cut(text: &str, max: usize) -> String {
     let clean = |c: char| if c.is_control() { ' ' } else { c };

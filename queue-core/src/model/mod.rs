@@ -26,7 +26,7 @@ pub use check::is_name;
 pub use command::{
     BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,
 };
-pub use error::{Error, Word};
+pub use error::{Error, Word, fragment};
 pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
 pub use limits::Limits;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
-use queue_core::model::{Error, Limits, QueueSettings, is_name, typed};
+use queue_core::model::{Error, Limits, QueueSettings, fragment, is_name, typed};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -35,7 +35,8 @@ pub(super) struct Read {
 /// `BADARG` with a line for each fault.
 pub(super) fn load(path: &Path) -> Result<Read, Error> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot read {shown}: {error}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot read {shown}: {}", fragment(&error))))?;
     parse(&text, path.parent().unwrap_or(Path::new("")))
         .map_err(|faults| wrong(faults.iter().map(|fault| format!("{shown}:{fault}")).collect::<Vec<_>>().join("\n")))
 }
@@ -247,5 +248,11 @@ mod tests {
         );
         let faults = parse("listen = \n", Path::new("")).expect_err("no TOML");
         assert!(faults[0].starts_with("1: "), "{faults:?}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_in_words() {
+        let error = load(Path::new("/nowhere.toml")).expect_err("there is none");
+        assert_eq!(error.message, "cannot read /nowhere.toml: no such file or directory");
     }
 }

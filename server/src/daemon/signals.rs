@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process;
 
-use queue_core::model::Error;
+use queue_core::model::{Error, fragment};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::config::Queues;
 
 /// Obeys signals from now on, until the process ends.
 pub(super) fn obey(stop: CancellationToken, path: Option<PathBuf>, queues: watch::Sender<Queues>) -> Result<(), Error> {
-    let failed = |error: std::io::Error| wrong(format!("cannot listen for signals: {error}"));
+    let failed = |error: std::io::Error| wrong(format!("cannot listen for signals: {}", fragment(&error)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let listen = |kind| {
         let _inside = runtime.enter();

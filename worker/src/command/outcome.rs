@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use queue_core::model::{Outcome, duration};
+use queue_core::model::{Outcome, duration, fragment};
 
 use super::output::Printed;
 use super::process::Ending;
@@ -55,7 +55,7 @@ pub(super) fn not_started(handler: &CommandHandler, error: &io::Error) -> Ended 
         io::ErrorKind::NotFound if program.exists() => "the interpreter in its first line is not there".to_owned(),
         io::ErrorKind::NotFound => "no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "not executable by this user".to_owned(),
-        _ => error.to_string(),
+        _ => fragment(error),
     };
     Ended::Settle(failed("spawn", &format!("cannot run {path}: {why}"), ""))
 }

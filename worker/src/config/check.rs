@@ -5,6 +5,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use queue_core::model::fragment;
 use rustix::fs::{Access, access};
 
 use super::{Config, Fault, Program};
@@ -25,7 +26,7 @@ fn wrong_with(path: &Path) -> Option<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Some(format!("{shown} is not there (a program with a slash is relative to this file's folder)"))
         }
-        Err(error) => Some(format!("{shown} cannot be looked at: {error}")),
+        Err(error) => Some(format!("{shown} cannot be looked at: {}", fragment(&error))),
         Ok(found) if found.is_dir() => Some(format!("{shown} is a folder, not a program")),
         Ok(_) if access(path, Access::EXEC_OK).is_err() => {
             Some(format!("{shown} is not executable by this user; perhaps: chmod +x {shown}"))

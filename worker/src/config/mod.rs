@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use queue_core::model::fragment;
+
 use crate::command::CommandHandler;
 
 /// Jobs that run at once where nothing else is said.
@@ -113,7 +115,7 @@ impl ConfigError {
     fn unreadable(file: &str, error: &std::io::Error) -> Self {
         let why = match error.kind() {
             std::io::ErrorKind::NotFound => "no such file; `longshore init` writes one to start from".to_owned(),
-            _ => error.to_string(),
+            _ => fragment(error),
         };
         Self { faults: vec![format!("cannot read {file}: {why}")] }
     }

@@ -25,7 +25,7 @@ use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Re
 use crate::machine::{Event, Machine, decode, is_skippable};
 use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest, LeasedJob, Limits,
-    Orders, Reply, Word, WorkerView,
+    Orders, Reply, Word, WorkerView, fragment,
 };
 use blobs::Blobs;
 use commit::Pace;
@@ -199,7 +199,7 @@ fn journal_error(error: &JournalError) -> Error {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         message.push_str(": ");
-        message.push_str(&cause.to_string());
+        message.push_str(&fragment(cause));
         source = cause.source();
     }
     Error::new(word, message)
