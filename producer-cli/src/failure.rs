@@ -62,6 +62,13 @@ pub(crate) fn say(message: &str, hint: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{style}longshore:{style:#} {message}{hint}");
 }
 
+/// Says something beside the answer, where a program that reads the answer does not see it.
+pub(crate) fn note(text: &str) {
+    use std::io::Write as _;
+    // As above: nobody there to be told is no failure.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::new(error.message, hint(error.word), error.word.exit_code())

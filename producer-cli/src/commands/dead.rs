@@ -7,14 +7,12 @@ use std::io::{IsTerminal, Write};
 use clap::{Args, Subcommand};
 use queue_core::model::{BulkVerb, DeadReason, JobFilter, JobState};
 
-use super::job::{FilterArgs, pages};
+use super::job::{FilterArgs, rows};
 use super::operation;
 use crate::app::App;
 use crate::cli::Administrative;
-use crate::clock;
-use crate::failure::{Failure, USAGE, say};
+use crate::failure::{Failure, USAGE};
 use crate::parse;
-use crate::render;
 
 /// Look at dead jobs, send them back, take them out
 #[derive(Debug, Subcommand)]
@@ -93,15 +91,7 @@ pub(crate) struct PurgeArgs {
 /// Carries out one command of the family.
 pub(crate) async fn run(command: DeadCommand, app: &mut App) -> Result<(), Failure> {
     match command {
-        DeadCommand::List(args) => {
-            let (jobs, more) = pages(args.filter.into_filter(), args.limit, app).await?;
-            app.rows(&jobs, || render::job::list(&jobs, clock::wall_ms()))?;
-            if more && !app.json {
-                app.out.flush()?;
-                say("there are more", &format!("{} are shown; more: --limit", jobs.len()));
-            }
-            Ok(())
-        }
+        DeadCommand::List(args) => rows(args.filter.into_filter(), args.limit, app).await,
         DeadCommand::Redrive(args) => {
             let context = args.administrative.context();
             operation::start(BulkVerb::Retry, args.filter.into_filter(), &context, args.no_wait, app).await

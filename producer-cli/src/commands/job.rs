@@ -12,7 +12,7 @@ use super::job_logs::{self, LogsArgs};
 use crate::app::{App, job_refs};
 use crate::cli::Administrative;
 use crate::clock::{self, Stopwatch};
-use crate::failure::{Failure, NOT_COMPLETED, USAGE, say};
+use crate::failure::{Failure, NOT_COMPLETED, USAGE, note, say};
 use crate::parse::{self, payload};
 use crate::render;
 
@@ -264,28 +264,34 @@ fn answer(job: &Job, app: &mut App, text: impl FnOnce() -> String) -> Result<(),
 async fn list(args: ListArgs, app: &mut App) -> Result<(), Failure> {
     let (states, cause, reason) = (args.states, args.cause, args.reason);
     let filter = JobFilter { states, cause, reason, ..args.filter.into_filter() };
-    let (jobs, more) = pages(filter, args.limit, app).await?;
-    app.rows(&jobs, || render::job::list(&jobs, clock::wall_ms()))?;
-    if more && !app.json {
-        app.out.flush()?;
-        say("there are more", &format!("{} are shown; more: --limit", jobs.len()));
-    }
-    Ok(())
+    rows(filter, args.limit, app).await
 }
 
-/// Reads up to `limit` rows, page by page, and whether there may be more.
-pub(crate) async fn pages(filter: JobFilter, limit: usize, app: &App) -> Result<(Vec<JobSummary>, bool), Failure> {
-    let mut jobs: Vec<JobSummary> = Vec::new();
-    let mut cursor = None;
+/// Shows up to `limit` rows, page by page: to programs as they come, to people as one table.
+pub(crate) async fn rows(filter: JobFilter, limit: usize, app: &mut App) -> Result<(), Failure> {
+    let (mut table, mut shown, mut cursor) = (Vec::<JobSummary>::new(), 0, None);
     loop {
-        let rows = (limit - jobs.len()).min(Limits::PAGE_ROWS as usize) as u32;
-        let page = app.engine().await?.jobs(filter.clone(), cursor, rows).await?;
-        jobs.extend(page.jobs);
-        if page.cursor.is_none() || jobs.len() >= limit {
-            return Ok((jobs, page.cursor.is_some()));
-        }
+        let wanted = (limit - shown).min(Limits::PAGE_ROWS as usize) as u32;
+        let page = app.engine().await?.jobs(filter.clone(), cursor, wanted).await?;
+        shown += page.jobs.len();
         cursor = page.cursor;
+        if app.json {
+            page.jobs.iter().try_for_each(|job| app.out.json(job))?;
+        } else {
+            table.extend(page.jobs);
+        }
+        if cursor.is_none() || shown >= limit {
+            break;
+        }
     }
+    if !app.json {
+        app.out.text(&render::job::list(&table, clock::wall_ms()))?;
+    }
+    if cursor.is_some() && !app.json {
+        app.out.flush()?;
+        note(&format!("{shown} are shown, and there may be more: --limit"));
+    }
+    Ok(())
 }
 
 async fn wait(args: &WaitArgs, app: &mut App) -> Result<(), Failure> {

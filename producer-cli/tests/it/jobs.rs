@@ -111,3 +111,18 @@ fn waiting_tells_how_a_job_ended() {
     ]);
     check("waiting_tells_how_a_job_ended", &session);
 }
+
+#[test]
+fn a_long_list_is_followed_page_by_page() {
+    let store = Store::new();
+    let lines: String = (0..2_500).map(|number| format!("{{\"payload\":{number}}}\n")).collect();
+    store.output_with(&["enqueue", "q", "--file", "-", "--name", "n"], &lines);
+    let rows = |limit: &str| {
+        let output = store.output(&["job", "list", "--json", "--limit", limit]);
+        String::from_utf8(output.stdout).expect("text").lines().count()
+    };
+    assert_eq!([rows("1"), rows("1000"), rows("1001"), rows("9999")], [1, 1_000, 1_001, 2_500]);
+    let table = said(&store.output(&["job", "list", "--limit", "2"]));
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(table.ends_with("[err] 2 are shown, and there may be more: --limit\n"), "{table}");
+}

@@ -41,7 +41,7 @@ Examples:
   longshore init && longshore dev --config handlers.toml
   longshore dev --listen 127.0.0.1:7700 --data /tmp/try")]
 pub(crate) struct DevArgs {
-    /// Where the jobs are kept; made if it does not exist
+    /// Where the jobs are kept; made if it does not exist. The server is dev's own, so --engine does not matter here
     #[arg(long, value_name = "DIR", env = "LONGSHORE_DATA", default_value = "./longshore-data")]
     data: PathBuf,
     /// Where clients connect
