@@ -84,6 +84,8 @@ enum Step<'a> {
     Local(Frame<'a>),
     /// Not to be carried out.
     Refused(Error),
+    /// A browser that a web page sent here: its request's lines would be read as commands. Redis closes too.
+    Browser,
 }
 
 /// What a turn leaves.
@@ -158,6 +160,7 @@ impl Connection {
             bytes += frame.wire_bytes();
             let step = classify(&mut self.parser, &self.session, frame);
             match step {
+                Step::Browser => return Err(End::Refused("an HTTP request came to the port of the protocol".into())),
                 Step::Call(wire::Call { request: Request::Execute(command), context, form }) => {
                     let context = context.map(|context| self.session.context(context));
                     self.outlet.add(command, context, form).await?;
@@ -232,6 +235,9 @@ fn limits(session: &Session) -> RequestLimits {
 }
 
 fn classify<'a>(parser: &mut Parser, session: &Session, frame: Frame<'a>) -> Step<'a> {
+    if [&b"POST"[..], b"HOST:"].iter().any(|word| frame.name().eq_ignore_ascii_case(word)) {
+        return Step::Browser;
+    }
     if !session.authenticated {
         return match local::allowed_to_strangers(frame.name()) {
             true => Step::Local(frame),

@@ -177,6 +177,16 @@ fn broken_frames_end_their_own_connection_only() {
 }
 
 #[test]
+fn a_web_page_cannot_send_commands_through_a_browser() {
+    let server = Server::start(config());
+    let mut browser = server.client();
+    browser.send("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nJOB.ADD q n 1\r\n");
+    assert_eq!(browser.read(), None, "the connection is closed without a reply");
+    let queue = server.client().ask("QUEUE.GET q");
+    assert!(matches!(&queue, Value::Error(text) if text.starts_with("NOQUEUE ")), "nothing was carried out");
+}
+
+#[test]
 fn a_waiting_lease_gets_what_comes() {
     let server = Server::start(config());
     let (mut worker, mut producer) = (server.client(), server.client());
