@@ -37,9 +37,15 @@ impl Drop for Scratch {
     }
 }
 
-/// The middle of `values`; 0 when there are none.
+/// The middle of `values`, between the middle two of an even number; 0 when there are none.
 pub(crate) fn median(values: &[f64]) -> f64 {
-    percentile(values, 0.5)
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
+    match (sorted.get(low), sorted.get(high)) {
+        (Some(low), Some(high)) => f64::midpoint(*low, *high),
+        _ => 0.0,
+    }
 }
 
 /// The value below which `share` (0 to 1) of `values` lie; 0 when there are none.
@@ -113,4 +119,16 @@ pub(crate) fn create(path: &Path) -> Result<File> {
         .write(true)
         .open(path)
         .with_context(|| format!("cannot make {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_middle_two() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[1.0, 4.0]), 2.5);
+    }
 }

@@ -98,6 +98,7 @@ impl Table {
 }
 
 fn spread(values: &[f64]) -> String {
-    let [middle, low, high] = [0.5, 0.0, 1.0].map(|share| host::percentile(values, share));
+    let middle = host::median(values);
+    let [low, high] = [0.0, 1.0].map(|share| host::percentile(values, share));
     if values.len() == 1 { format!("{middle:.0}") } else { format!("{middle:.0} ({low:.0}–{high:.0})") }
 }

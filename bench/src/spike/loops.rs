@@ -99,7 +99,7 @@ pub(super) fn compare(scratch: &Scratch, repetitions: usize) -> Result<()> {
 
 fn spread(values: &[f64]) -> String {
     let thousands = |share| host::percentile(values, share) / 1000.0;
-    format!("{:.1}k ({:.0}–{:.0})", thousands(0.5), thousands(0.0), thousands(1.0))
+    format!("{:.1}k ({:.0}–{:.0})", host::median(values) / 1000.0, thousands(0.0), thousands(1.0))
 }
 
 /// The candidates with 2 ms added to each sync: is the commit really shared?
@@ -110,12 +110,15 @@ pub(super) fn slow_disk(scratch: &Scratch, repetitions: usize) -> Result<()> {
         "", "10,000 from 64: syncs", "64 conns, req/s", "1 conn x 64, req/s", "1 x 1 p50 ms", "p99 ms"
     );
     let ours = Requests::ours();
-    for candidate in [Candidate::Inline, Candidate::Helper, Candidate::Adaptive, Candidate::Mio] {
-        let mut rows = Vec::new();
-        for _ in 0..repetitions {
+    let candidates = [Candidate::Inline, Candidate::Helper, Candidate::Adaptive, Candidate::Mio];
+    let mut figures: [Vec<[f64; 5]>; 4] = Default::default();
+    for _ in 0..repetitions {
+        for (candidate, rows) in candidates.into_iter().zip(&mut figures) {
             rows.push(measure_slow(candidate, scratch, &ours)?);
         }
-        let column = |at: usize| host::median(&rows.iter().map(|row: &[f64; 5]| row[at]).collect::<Vec<_>>());
+    }
+    for (candidate, rows) in candidates.into_iter().zip(&figures) {
+        let column = |at: usize| host::median(&rows.iter().map(|row| row[at]).collect::<Vec<_>>());
         let label = name(candidate);
         println!(
             "{label:<18} {:>26.0} {:>20.0} {:>20.0} {:>14.2} {:>14.2}",

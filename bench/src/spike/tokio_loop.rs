@@ -161,6 +161,7 @@ impl Committer {
             let mut log = self.log.take().expect("the log is back after each commit");
             gather(&self.hub, log.average_us(), expected).await;
             let (waiting, requests) = self.hub.take(&mut frame);
+            expected = requests;
             let away = match self.place {
                 SyncPlace::Loop => false,
                 SyncPlace::Helper => true,
@@ -174,8 +175,6 @@ impl Committer {
                 log.commit(&mut frame)?;
             }
             super::server::publish(&log);
-            // Whoever arrived during the sync would otherwise go alone: two groups of clients that take turns for ever.
-            expected = requests + self.hub.state.borrow().waiting;
             self.log = Some(log);
             for (connection, end) in waiting {
                 release(connection, end);
@@ -184,8 +183,7 @@ impl Committer {
     }
 }
 
-/// On a slow disk, waits a little for `expected` requests: those that the last frame released, which are probably on their
-/// way again, and those that had arrived by then.
+/// On a slow disk, waits a little for as many requests as the last frame released: they are probably on their way again.
 async fn gather(hub: &Hub, average_us: f64, expected: usize) {
     if average_us < GATHER_ABOVE_US {
         return;
