@@ -12,7 +12,6 @@ use clap::{Parser, ValueEnum};
 use queue_core::EngineUrl;
 use queue_core::engine::Engine;
 use queue_core::model::{Error, duration, fragment};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::chance::{Chance, Pauses};
@@ -97,7 +96,7 @@ async fn start(flags: Flags) -> Result<(), (String, u8)> {
     }
     start_log(flags.log_format);
     let shutdown = Shutdown::new();
-    let _signals = tokio::spawn(obey_signals(shutdown.clone())?);
+    shutdown.obey_signals().map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1))?;
     let Some(engine) = connect(&url, &shutdown).await.map_err(failed)? else { return Ok(()) };
     let mut worker = Worker::from_config(&config, &engine).shutdown(shutdown);
     worker = flags.concurrency.into_iter().fold(worker, crate::WorkerBuilder::concurrency);
@@ -120,21 +119,6 @@ fn start_log(format: LogFormat) {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
-}
-
-/// Passes SIGTERM and SIGINT on: the first stops gracefully, the second at once.
-fn obey_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, (String, u8)> {
-    let listen = |kind| signal(kind).map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            shutdown.request();
-        }
-    })
 }
 
 /// Opens the engine, trying until it answers; `None` if the worker is to stop before that.

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Why a handler is to stop.
@@ -86,6 +87,27 @@ impl Shutdown {
             self.switches.now.cancel();
         }
         self.switches.finish.cancel();
+    }
+
+    /// Obeys SIGTERM and SIGINT from now on, for as long as the process lives: the first of them requests a stop, the
+    /// second an immediate one. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the system lets nobody listen for signals.
+    pub fn obey_signals(&self) -> std::io::Result<()> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let shutdown = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                shutdown.request();
+            }
+        });
+        Ok(())
     }
 
     /// Stops at once: handlers are dropped, their jobs given back.

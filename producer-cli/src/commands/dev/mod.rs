@@ -21,7 +21,6 @@ use queue_core::EngineUrl;
 use queue_core::engine::Engine;
 use queue_core::model::{Error, JobNumber, Word};
 use server::{Bound, CancellationToken};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
@@ -74,7 +73,8 @@ pub(crate) async fn run(args: DevArgs, app: &mut App) -> Result<(), Failure> {
         None => demo::worker(&server.engine),
     };
     let worker = builder.observer(Arc::new(Tell(tell.clone()))).shutdown(shutdown.clone()).build()?;
-    tokio::spawn(obey_signals(shutdown.clone(), tell.clone())?);
+    shutdown.obey_signals()?;
+    tokio::spawn(tell_of_stop(shutdown.clone(), tell.clone()));
     let following =
         args.config.clone().map(|path| tokio::spawn(reload::follow(path, bytes.flatten(), worker.handle(), tell)));
     let next = next(&args, config.as_ref(), &server);
@@ -263,19 +263,11 @@ impl Printer<'_> {
     }
 }
 
-/// Passes SIGTERM and SIGINT on: the first stops gracefully, the second at once.
-fn obey_signals(shutdown: Shutdown, tell: UnboundedSender<Line>) -> Result<impl Future<Output = ()>, Failure> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            shutdown.request();
-            let _ = tell.send(Line::plain("stopping", "stopping: running jobs may finish; once more stops at once"));
-        }
-    })
+/// Says that the end has begun; it may take as long as the jobs that run.
+async fn tell_of_stop(shutdown: Shutdown, tell: UnboundedSender<Line>) {
+    shutdown.requested().await;
+    // Nobody listens if the end was that quick.
+    let _ = tell.send(Line::plain("stopping", "stopping: running jobs may finish; once more stops at once"));
 }
 
 /// Stops the server, which closes the engine.
