@@ -45,7 +45,7 @@ pub enum JournalError {
     #[error(
         "{file} is damaged at offset {offset} (position {position}): {damage}; \
          everything before position {synced} had been synced, so this is not a torn tail; \
-         nothing was changed; to look at it and repair it offline: longshore journal repair --data {directory}"
+         nothing was changed; keep a copy of {directory} as it is, then start with a backup or an empty directory"
     )]
     Corrupt {
         /// The data directory.

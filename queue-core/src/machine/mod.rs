@@ -196,9 +196,11 @@ impl Machine {
         Some(self.names.get(self.rows.get(number)?.name))
     }
 
-    /// The name behind a worker's number, as events carry it, while a timeline still shows it.
-    pub fn worker_name(&self, worker: u32) -> Option<&str> {
-        self.workers.try_get(worker).map(|name| &**name)
+    /// The name behind a worker's number, as an event of `job` carries it, while the job's timeline still shows it.
+    /// Without a lease that keeps it the number may have been given again.
+    pub fn worker_name(&self, worker: u32, job: u64) -> Option<&str> {
+        let more = self.rows.get(job)?.more.as_ref()?;
+        more.timeline.iter().any(|lease| lease.worker == worker).then(|| &**self.workers.get(worker))
     }
 
     /// The leases that a worker holds.

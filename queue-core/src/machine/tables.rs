@@ -48,10 +48,6 @@ impl<T: Clone + Eq + Hash> Interned<T> {
         &self.values[number as usize].as_ref().expect("an interned value in use is there").0
     }
 
-    pub(crate) fn try_get(&self, number: u32) -> Option<&T> {
-        Some(&self.values.get(number as usize)?.as_ref()?.0)
-    }
-
     pub(crate) fn retain(&mut self, number: u32) {
         self.values[number as usize].as_mut().expect("an interned value is added before its use").1 += 1;
     }

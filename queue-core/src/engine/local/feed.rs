@@ -43,7 +43,7 @@ fn name_numbers(machine: &Machine, number: Option<JobNumber>, detail: &mut serde
         detail.insert("name".to_owned(), name.into());
     }
     let worker = detail.remove("worker").and_then(|worker| worker.as_u64());
-    if let Some(name) = worker.and_then(|worker| machine.worker_name(worker as u32)) {
+    if let Some(name) = worker.zip(number).and_then(|(worker, job)| machine.worker_name(worker as u32, job.0)) {
         detail.insert("worker".to_owned(), name.into());
     }
 }

@@ -98,8 +98,8 @@ impl LocalEngine<DirStorage> {
     ///
     /// # Errors
     ///
-    /// `STATE` if another process has the directory, or it is not one of ours or of another version; `UNKNOWN` if it
-    /// is damaged or cannot be read: the message names file, place and what to do.
+    /// `STATE` if another process has the directory, if it is not one of ours, of another version, damaged, or cannot be
+    /// read: the message names file, place and what to do.
     pub fn log(directory: impl Into<PathBuf>, options: LocalOptions) -> Result<(Self, Recovered), Error> {
         Self::on(DirStorage::new(directory), options)
     }
@@ -191,10 +191,8 @@ fn replay(machine: &mut Machine, blobs: &mut Blobs, position: u64, at: u64, even
 
 /// A journal's error as an engine's.
 fn journal_error(error: &JournalError) -> Error {
-    let word = match error {
-        JournalError::Locked { .. } | JournalError::Foreign { .. } | JournalError::UnknownVersion { .. } => Word::State,
-        _ => Word::Unknown,
-    };
+    // At start nothing was asked yet, so no outcome is unknown: the directory is in no state to be opened.
+    let word = if error.is_final() { Word::Unknown } else { Word::State };
     let mut message = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

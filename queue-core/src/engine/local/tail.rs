@@ -127,8 +127,9 @@ pub(super) fn read_journal<S: Storage>(
         Ok(Chunk::Trimmed { oldest }) if from > 0 => Err(trimmed(oldest.get())),
         Ok(Chunk::Trimmed { oldest }) => Ok((oldest.get(), false)),
         Err(error) => {
-            // Bytes that were damaged since they were read at start look the same as a cursor that was made up.
-            tracing::warn!(cursor = from, "the feed cannot be read there: {error}");
+            // A cursor that somebody made up looks the same as damage; only the second is worth a line, and recovery
+            // is who finds it.
+            tracing::debug!(cursor = from, "the feed cannot be read there: {error}");
             Err(no_cursor(from))
         }
     }
