@@ -2,7 +2,7 @@
 
 use super::queue::{NEVER, Tree};
 use super::{By, Chance, Event, Machine, Sink};
-use crate::model::{JobNumber, Limits, Now, QueueSettings};
+use crate::model::{JobNumber, Limits, Now};
 
 /// A start or clock jump of more than this holds removal by age ...
 const LONG_MS: u64 = 86_400_000;
@@ -35,9 +35,10 @@ impl Machine {
         let removal_from = if held { now.steady + HOLD_MS } else { 0 };
         self.emit(now, sink, &Event::Started { epoch, wall: now.wall, removal_from });
         for queue in 0..self.queues.len() {
-            let lease_ms = self.queues[queue].effective(|s: &QueueSettings| s.lease_ms, &self.defaults);
             let active: Vec<u64> = self.queues[queue].tree(Tree::Active).iter().map(|&(_, job)| job).collect();
             for job in active {
+                let more = self.rows.get(job).and_then(|row| row.more.as_ref());
+                let lease_ms = u64::from(more.expect("a leased job has a lease").lease_ms);
                 self.emit(now, sink, &Event::Extended { number: JobNumber(job), expires_at: now.steady + lease_ms });
             }
         }

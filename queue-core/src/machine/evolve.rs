@@ -98,7 +98,10 @@ impl Machine {
             }
             Event::Extended { number, expires_at } => {
                 self.leave(number.0);
-                self.row(number.0).at = expires_at;
+                let lease_ms = expires_at.saturating_sub(self.steady) as u32;
+                let row = self.row(number.0);
+                row.at = expires_at;
+                row.more().lease_ms = lease_ms;
                 self.enter(number.0, JobState::Active);
             }
             Event::Completed { number, late, result } => {
@@ -248,6 +251,7 @@ impl Machine {
         let attempt = row.attempt + 1;
         let more = row.more();
         more.token = token.0;
+        more.lease_ms = expires_at.saturating_sub(leased_at) as u32;
         more.leased += 1;
         let lease = LeaseRow {
             worker,

@@ -18,6 +18,8 @@ pub(crate) struct More {
     pub(crate) expires_at: Option<u64>,
     /// The newest lease's token.
     pub(crate) token: u64,
+    /// The newest lease's length in milliseconds, as it was last given: a start gives it again.
+    pub(crate) lease_ms: u32,
     /// Leases ever.
     pub(crate) leased: u32,
     /// Rounds ended by a retry.
@@ -92,7 +94,10 @@ impl More {
         let cancel = self.cancel.as_ref().map_or(0, |cancel| cancel.at);
         let last = self.timeline.last().map_or(0, |lease| (lease.outcome as u64) << 56 ^ lease.ended_at);
         hash.add(self.token).add(u64::from(self.leased) << 32 | u64::from(self.rounds));
-        hash.add(u64::from(self.returns)).add(self.expires_at.unwrap_or(0)).add(cancel).add(last);
+        hash.add(u64::from(self.returns) << 32 | u64::from(self.lease_ms))
+            .add(self.expires_at.unwrap_or(0))
+            .add(cancel)
+            .add(last);
         hash.add(self.log_dropped).add(self.timeline.len() as u64);
         for blob in self.blobs() {
             hash.add(blob.position);

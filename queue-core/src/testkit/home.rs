@@ -28,6 +28,11 @@ pub trait Home: Send + Sync + 'static {
         missing("shift_wall");
     }
 
+    /// Calls that wait at the engine now. `None`: a call waits there as soon as it has been polled once.
+    async fn waiting_calls(&self) -> Option<u64> {
+        None
+    }
+
     /// Ends the engine as kill -9 would: nothing more is written, and what it held open is given free.
     ///
     /// Needed by the group `durable`. By the time it returns the store can be opened again.

@@ -394,6 +394,7 @@ macro_rules! engine_conformance {
                 ten_lease_lengths_of_downtime_poison_no_job,
                 ten_lease_lengths_of_downtime_after_a_crash_poison_no_job,
                 a_lease_nobody_comes_back_for_expires_once_after_the_start,
+                a_lease_of_a_length_of_its_own_has_that_length_again_after_the_start,
                 a_wall_clock_an_hour_ahead_at_the_start_harms_no_job,
                 a_wall_clock_an_hour_back_at_the_start_harms_no_job,
                 a_wall_clock_a_year_ahead_at_the_start_harms_no_job,

@@ -5,10 +5,10 @@
 #![expect(missing_docs, reason = "a case's name is the sentence that it checks")]
 
 use super::identity::add_id;
-use super::rig::{Rig, failure, proof};
+use super::rig::{Rig, failure, order, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Added, Backoff, DelayCause, JobNumber, JobOptions, JobState, LeasedJob, Outcome, QueueSettings, Settled,
+    Added, Backoff, DelayCause, JobNumber, JobOptions, JobState, LeaseOrder, LeasedJob, Outcome, QueueSettings, Settled,
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -96,6 +96,17 @@ pub async fn a_lease_nobody_comes_back_for_expires_once_after_the_start(rig: &Ri
     assert_eq!(rig.state(number).await, JobState::Active, "it has its full length again");
     rig.pass_to(1, number, JobState::Waiting).await;
     assert_eq!(rig.job(number).await.stalls, 1);
+}
+
+pub async fn a_lease_of_a_length_of_its_own_has_that_length_again_after_the_start(rig: &Rig) {
+    let number = rig.add("q").await;
+    let order = LeaseOrder { lease_ms: Some(HOUR_MS), ..order("q", 1) };
+    rig.engine().lease_now(order).await.expect("leased");
+    rig.advance(MINUTE_MS);
+    rig.crash().await;
+    rig.advance(HOUR_MS - 1);
+    assert_eq!(rig.state(number).await, JobState::Active, "its worker extends it every 20 minutes");
+    rig.pass_to(1, number, JobState::Waiting).await;
 }
 
 pub async fn a_wall_clock_an_hour_ahead_at_the_start_harms_no_job(rig: &Rig) {

@@ -4,7 +4,10 @@
 //! with driven time `pass` moves its clock, on one with real time the condition is polled until a deadline.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 use super::Home;
 use crate::engine::{Engine, EngineExt};
@@ -123,6 +126,19 @@ impl Rig {
     pub async fn power_cut(&self) {
         self.home.power_cut(self.take()).await;
         self.open().await;
+    }
+
+    /// Begins a call that has to wait, and returns once it waits at the engine: nobody who begins later comes before it.
+    pub async fn begin<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        let before = self.home.waiting_calls().await;
+        let mut call = Box::pin(call);
+        let ready = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
+        assert!(!ready, "nothing is ready, so the call waits");
+        let handle = tokio::spawn(call);
+        if let Some(before) = before {
+            self.until("the call waits", async || self.home.waiting_calls().await > Some(before)).await;
+        }
+        handle
     }
 
     /// Moves the driven clock on by `ms`. Only for cases of the group `driven`.

@@ -1,10 +1,6 @@
 //! Calls that wait: leases for work, producers for results.
 #![expect(missing_docs, reason = "a case's name is the sentence that it checks")]
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Poll;
-
 use tokio::task::JoinHandle;
 
 use super::context;
@@ -20,21 +16,13 @@ type Leased = Result<Vec<LeasedJob>, Error>;
 /// Longer than any case lasts, in milliseconds.
 const LONG_MS: u64 = 600_000;
 
-fn waiting_lease(rig: &Rig, order: LeaseOrder, wait_ms: u64) -> Pin<Box<dyn Future<Output = Leased> + Send>> {
+fn waiting_lease(rig: &Rig, order: LeaseOrder, wait_ms: u64) -> impl Future<Output = Leased> + Send + use<> {
     let engine = rig.engine();
-    Box::pin(async move { engine.lease(&Context::default(), LeaseRequest { order, wait_ms }).await })
-}
-
-/// Polls once: the call has been made, and it waits.
-async fn begin<T>(call: &mut Pin<Box<dyn Future<Output = T> + Send>>) {
-    let ready = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
-    assert!(!ready, "nothing is ready, so the call waits");
+    async move { engine.lease(&Context::default(), LeaseRequest { order, wait_ms }).await }
 }
 
 async fn start(rig: &Rig, queue: &str) -> JoinHandle<Leased> {
-    let mut call = waiting_lease(rig, order(queue, 1), LONG_MS);
-    begin(&mut call).await;
-    tokio::spawn(call)
+    rig.begin(waiting_lease(rig, order(queue, 1), LONG_MS)).await
 }
 
 async fn numbers(handle: JoinHandle<Leased>) -> Vec<JobNumber> {
@@ -68,9 +56,7 @@ pub async fn a_lease_that_waits_no_time_answers_at_once(rig: &Rig) {
 }
 
 pub async fn a_waiting_lease_gives_up_when_its_time_is_over(rig: &Rig) {
-    let mut call = waiting_lease(rig, order("q", 1), 100);
-    begin(&mut call).await;
-    let waiting = tokio::spawn(call);
+    let waiting = rig.begin(waiting_lease(rig, order("q", 1), 100)).await;
     rig.run_on(10, "the waiting lease gives up", async || waiting.is_finished()).await;
     assert_eq!(numbers(waiting).await, []);
     assert_eq!(rig.lease_up_to("q", 1).await, []);
@@ -78,17 +64,13 @@ pub async fn a_waiting_lease_gives_up_when_its_time_is_over(rig: &Rig) {
 
 pub async fn a_waiting_lease_looks_at_all_its_queues(rig: &Rig) {
     let queues = vec!["one".into(), "two".into(), "three".into()];
-    let mut call = waiting_lease(rig, LeaseOrder { queues, ..order("", 1) }, LONG_MS);
-    begin(&mut call).await;
-    let waiting = tokio::spawn(call);
+    let waiting = rig.begin(waiting_lease(rig, LeaseOrder { queues, ..order("", 1) }, LONG_MS)).await;
     let number = rig.add("two").await;
     assert_eq!(numbers(waiting).await, [number]);
 }
 
 pub async fn a_waiting_lease_takes_no_more_than_its_limit(rig: &Rig) {
-    let mut call = waiting_lease(rig, order("q", 3), LONG_MS);
-    begin(&mut call).await;
-    let waiting = tokio::spawn(call);
+    let waiting = rig.begin(waiting_lease(rig, order("q", 3), LONG_MS)).await;
     let expected = rig.add_many("q", 5).await;
     assert_eq!(numbers(waiting).await, expected[..3]);
     assert_eq!(rig.drain("q").await, expected[3..]);
@@ -144,10 +126,6 @@ pub async fn a_waiter_is_woken_by_a_promotion_and_a_retry(rig: &Rig) {
     let waiting = start(rig, "q").await;
     rig.verb(delayed, crate::model::JobVerb::Promote).await;
     assert_eq!(numbers(waiting).await, [delayed]);
-    rig.engine()
-        .job_verb(&context("ann", ""), delayed.into(), crate::model::JobVerb::Remove { force: true })
-        .await
-        .ok();
     let done = rig.add("q").await;
     rig.complete(&rig.lease("q").await).await;
     let waiting = start(rig, "q").await;
@@ -168,9 +146,8 @@ pub async fn a_waiter_on_a_paused_queue_is_woken_by_the_resume(rig: &Rig) {
 
 pub async fn a_dropped_waiter_takes_no_job_with_it(rig: &Rig) {
     short_leases(rig, "q").await;
-    let mut call = waiting_lease(rig, order("q", 1), LONG_MS);
-    begin(&mut call).await;
-    drop(call);
+    let waiting = start(rig, "q").await;
+    waiting.abort();
     let number = rig.add("q").await;
     rig.run_on(20, "the job can be leased by another", async || {
         rig.try_lease("q").await.is_some_and(|leased| leased.number == number)
@@ -230,10 +207,7 @@ pub async fn a_failed_attempt_does_not_end_the_wait(rig: &Rig) {
 pub async fn a_wait_for_a_removed_job_ends(rig: &Rig) {
     let number = rig.add("q").await;
     let engine = rig.engine();
-    let mut call: Pin<Box<dyn Future<Output = _> + Send>> =
-        Box::pin(async move { engine.wait(number.into(), LONG_MS).await });
-    begin(&mut call).await;
-    let waiting = tokio::spawn(call);
+    let waiting = rig.begin(async move { engine.wait(number.into(), LONG_MS).await }).await;
     rig.remove(number).await;
     assert_eq!(waiting.await.expect("no panic").expect_err("it is gone").word, Word::NoJob);
 }

@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) round: u32,
     pub(crate) leases: Vec<(LeaseToken, u32, u32, LeaseOutcome)>,
     pub(crate) lease_until: u64,
+    /// The length that its lease was last given.
+    pub(crate) lease_ms: u64,
     /// Its last lease expired, and nobody but its holder touched it since.
     may_be_late: bool,
     pub(crate) done_at: u64,

@@ -101,7 +101,7 @@ impl Model {
         let epoch = (self.last_token >> 32) + 1;
         self.last_token = self.last_token.max(epoch.max(now.wall / 1_000) << 32);
         for job in self.jobs.values_mut().filter(|job| job.state == JobState::Active) {
-            job.lease_until = now.steady + self.queues[&job.queue].setting(|s| s.lease_ms);
+            job.lease_until = now.steady + job.lease_ms;
         }
     }
 

@@ -59,6 +59,7 @@ impl Model {
             round: 1,
             leases: Vec::new(),
             lease_until: 0,
+            lease_ms: 0,
             may_be_late: false,
             done_at: 0,
             dies_at: expires_in.map(|ms| now.steady + ms),
@@ -91,7 +92,8 @@ impl Model {
         let job = self.jobs.get_mut(&number).expect("a waiting job is there");
         job.state = JobState::Active;
         job.leases.push((token, job.attempt + 1, job.round, LeaseOutcome::Running));
-        (job.lease_until, job.dies_at, job.may_be_late) = (now + lease_ms, None, false);
+        (job.lease_until, job.lease_ms) = (now + lease_ms, lease_ms);
+        (job.dies_at, job.may_be_late) = (None, false);
         LeasedJob {
             number: JobNumber(number),
             token,
@@ -167,6 +169,7 @@ impl Model {
         let lease_ms = lease_ms.unwrap_or_else(|| self.queues[&job.queue].setting(|s| s.lease_ms));
         if job.cancel_at.is_none_or(|at| now < at + 60_000) {
             job.lease_until = job.lease_until.max(now + lease_ms);
+            job.lease_ms = job.lease_until - now;
         }
         match job.cancel_at {
             Some(_) => Extension::Cancel { reason: String::new() },
