@@ -52,7 +52,7 @@ pub(crate) struct Administrative {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, display_order = 800)]
     because: String,
     /// Who does this; stands in the events [default: the user's name]
-    #[arg(long, env = "LONGSHORE_ACTOR", value_name = "NAME", display_order = 801)]
+    #[arg(long, env = "LONGSHORE_ACTOR", hide_env_values = true, value_name = "NAME", display_order = 801)]
     actor: Option<String>,
 }
 

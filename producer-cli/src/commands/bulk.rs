@@ -115,8 +115,11 @@ fn refused(wrong: &[Wrong]) -> Failure {
     Failure::new(format!("{lines} wrong; nothing was sent"), said.join("\n"), USAGE)
 }
 
-/// A bar on standard error, which shows nothing where that is no terminal.
+/// A bar on standard error, which shows nothing where that is no terminal, or where there is nothing to do.
 pub(crate) fn bar(total: u64) -> ProgressBar {
+    if total == 0 {
+        return ProgressBar::hidden();
+    }
     let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
     ProgressBar::new(total).with_style(style.expect("a template that is right"))
 }

@@ -41,13 +41,25 @@ Examples:
   longshore dev --listen 127.0.0.1:7700 --data /tmp/try")]
 pub(crate) struct DevArgs {
     /// Where the jobs are kept; made if it does not exist. The server is dev's own, so --engine does not matter here
-    #[arg(long, value_name = "DIR", env = "LONGSHORE_DATA", default_value = "./longshore-data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LONGSHORE_DATA",
+        hide_env_values = true,
+        default_value = "./longshore-data"
+    )]
     data: PathBuf,
     /// Where clients connect
-    #[arg(long, value_name = "HOST:PORT", env = "LONGSHORE_LISTEN", default_value = "127.0.0.1:7600")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "LONGSHORE_LISTEN",
+        hide_env_values = true,
+        default_value = "127.0.0.1:7600"
+    )]
     listen: String,
     /// The handlers file, taken over again whenever it changes [default: handlers of a demonstration]
-    #[arg(long, value_name = "FILE", env = "LONGSHORE_HANDLERS")]
+    #[arg(long, value_name = "FILE", env = "LONGSHORE_HANDLERS", hide_env_values = true)]
     config: Option<PathBuf>,
 }
 
