@@ -65,12 +65,12 @@ impl App {
     }
 }
 
-/// An engine that could not be opened has done nothing, so no outcome is unknown.
+/// A directory that could not be opened is no job's state: there is another thing to do about it.
 fn unopened(error: Error) -> Failure {
     match error.word {
-        Word::Unknown => {
+        Word::State | Word::Unknown => {
             let hint = "nothing was done; another engine: --engine or LONGSHORE_ENGINE";
-            Failure::new(error.message, hint, Word::Unreachable.exit_code())
+            Failure::new(error.message, hint, error.word.exit_code())
         }
         _ => error.into(),
     }

@@ -71,3 +71,11 @@ fn what_is_not_there_or_not_allowed_has_its_own_exit_code() {
     ]);
     check("what_is_not_there_or_not_allowed_has_its_own_exit_code", &session);
 }
+
+#[test]
+fn a_directory_that_another_process_has_is_said_with_what_to_do() {
+    let store = Store::new();
+    let text = store.with_engine(async |_| said(&store.output(&["queue", "list"])));
+    assert!(text.contains("is in use by process") && text.contains("another engine: --engine"), "{text}");
+    assert!(text.ends_with("[exit 1]\n"), "{text}");
+}
