@@ -2,5 +2,6 @@
 
 mod common;
 mod daemon;
+mod docs;
 mod protocol;
 mod redis_client;

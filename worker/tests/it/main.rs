@@ -2,6 +2,7 @@
 
 mod daemon;
 mod desk;
+mod docs;
 mod memory;
 mod outcomes;
 mod programs;
