@@ -43,6 +43,10 @@ impl<S: Storage> Shared<S> {
             let commit = {
                 let mut store = self.lock();
                 if store.files.tail.has_left(position) {
+                    if store.files.tail.journal().is_none() {
+                        // No commit will tell those who read the feed.
+                        self.moved.notify_waiters();
+                    }
                     return Ok(());
                 }
                 store.check_open()?;
@@ -104,8 +108,9 @@ impl<S: Storage> Shared<S> {
                 return Ok(());
             }
             let now = store.now().steady;
-            if let Some(journal) = store.files.tail.journal() {
-                journal.maintain(now);
+            match store.files.tail.journal() {
+                Some(journal) => journal.maintain(now),
+                None => self.moved.notify_waiters(),
             }
             let commit = store.begin_commit();
             (commit, store.files.tail.journal().and_then(|journal| journal.begin_sync(now)))

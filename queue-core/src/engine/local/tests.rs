@@ -159,3 +159,15 @@ async fn a_full_disk_refuses_new_work_and_settling_goes_on() {
     }
     assert_eq!(engine.queue("q").await.expect("there").counts.enqueued, accepted + 1);
 }
+
+#[tokio::test]
+async fn who_reads_the_feed_of_the_memory_engine_is_woken() {
+    let engine = LocalEngine::memory(LocalOptions::default());
+    let cursor = engine.events(None, 1, 0).await.expect("open").cursor;
+    let reader = engine.clone();
+    let reading = tokio::spawn(async move { reader.events(Some(cursor), 10, 10_000).await });
+    tokio::task::yield_now().await;
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    let page = reading.await.expect("no panic").expect("events");
+    assert!(!page.events.is_empty());
+}
