@@ -14,6 +14,7 @@ use queue_core::model::{
     Limits, NewJob, Outcome, QueueSettings, SettingSource, When, Word, duration, json, typed,
 };
 
+/// A document of the folder `docs`, or with its path from there.
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -234,6 +235,25 @@ async fn the_table_of_verbs_and_states_says_what_the_machine_does() {
                 _ => assert_eq!(after.expect("there").as_str(), expected, "{name} on {state}"),
             }
             engine.close().await.expect("closed");
+        }
+    }
+}
+
+#[test]
+fn the_code_map_names_nothing_that_is_not_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for row in table("../ARCHITECTURE.md", &["files", "what they hold"]) {
+        let mut folder = String::new();
+        for name in row[0].split(", ").map(|name| name.trim_matches('`')) {
+            // A name without a folder stands in that of the name before.
+            let path = if name.trim_end_matches('/').contains('/') || folder.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{folder}{name}")
+            };
+            folder =
+                path.trim_end_matches('/').rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+            assert!(root.join(&path).exists(), "{path} is in the code map and not there");
         }
     }
 }
