@@ -34,28 +34,30 @@ pub(crate) struct Wrong {
     pub(crate) message: String,
 }
 
-/// Reads all jobs of a file; empty lines are skipped.
+/// Reads and checks every line, and answers how many jobs there are.
 ///
 /// # Errors
 ///
 /// Every line that is wrong, in order.
-pub(crate) fn read(text: &Bytes, lines: &Lines) -> Result<Vec<NewJob>, Vec<Wrong>> {
-    let mut jobs = Vec::new();
+pub(crate) fn check(text: &Bytes, lines: &Lines) -> Result<usize, Vec<Wrong>> {
     let mut wrong = Vec::new();
+    let right = jobs(text, lines).filter_map(|job| job.map_err(|error| wrong.push(error)).ok()).count();
+    if wrong.is_empty() { Ok(right) } else { Err(wrong) }
+}
+
+/// The jobs of a file, one by one, so that a file needs no more memory than its text; empty lines are skipped.
+pub(crate) fn jobs(text: &Bytes, lines: &Lines) -> impl Iterator<Item = Result<NewJob, Wrong>> {
     let mut seen = HashMap::new();
     let mut start = 0;
-    for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
+    text.split(|&byte| byte == b'\n').enumerate().filter_map(move |(at, line)| {
         let here = text.slice(start..start + line.len());
         start += line.len() + 1;
         if line.trim_ascii().is_empty() {
-            continue;
+            return None;
         }
-        match lines.job(&here, &mut seen) {
-            Ok(job) => jobs.push(job),
-            Err(error) => wrong.push(Wrong { line: at + 1, message: error.message }),
-        }
-    }
-    if wrong.is_empty() { Ok(jobs) } else { Err(wrong) }
+        let job = lines.job(&here, &mut seen);
+        Some(job.map_err(|error| Wrong { line: at + 1, message: error.message }))
+    })
 }
 
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
@@ -172,10 +174,11 @@ mod tests {
     use bytes::Bytes;
     use queue_core::model::{JobOptions, NewJob};
 
-    use super::{Lines, Wrong, read};
+    use super::{Lines, Wrong, check};
 
     fn jobs(text: &str, lines: &Lines) -> Vec<NewJob> {
-        read(&Bytes::copy_from_slice(text.as_bytes()), lines).expect(text)
+        let jobs = super::jobs(&Bytes::copy_from_slice(text.as_bytes()), lines).collect::<Result<_, _>>();
+        jobs.unwrap_or_else(|wrong: Wrong| panic!("{text}: {wrong:?}"))
     }
 
     fn ids(text: &str, lines: &Lines) -> Vec<String> {
@@ -183,7 +186,7 @@ mod tests {
     }
 
     fn refused(line: &str, expected: &str) {
-        let wrong = read(&Bytes::copy_from_slice(line.as_bytes()), &Lines::default()).expect_err(line);
+        let wrong = check(&Bytes::copy_from_slice(line.as_bytes()), &Lines::default()).expect_err(line);
         assert!(wrong[0].message.starts_with(expected), "{line}: {}", wrong[0].message);
         for rust in ["u64", "i64", "struct", "Option", "line 1"] {
             assert!(!wrong[0].message.contains(rust), "{line}: {}", wrong[0].message);
@@ -218,7 +221,7 @@ mod tests {
     fn an_id_comes_from_the_payload_where_asked() {
         let lines = Lines { name: Some("n".into()), id_from: Some("order".into()), ..Lines::default() };
         assert_eq!(ids("{\"payload\":{\"order\":\"o-1\"}}", &lines), ["o-1"]);
-        let wrong = |text: &str| read(&Bytes::copy_from_slice(text.as_bytes()), &lines).expect_err(text);
+        let wrong = |text: &str| check(&Bytes::copy_from_slice(text.as_bytes()), &lines).expect_err(text);
         let message = "--id-from is order; allowed: a field of the payload; this one has: a".to_owned();
         assert_eq!(wrong("{\"payload\":{\"a\":1}}"), [Wrong { line: 1, message }]);
         let message =
