@@ -1,15 +1,20 @@
 //! Longshore's bench: prototypes, and peers and ourselves side by side.
 //!
 //! `spike` compares candidate layouts of server loop, rows and blobs; its figures stand in ARCHITECTURE.md.
-//! `compare` measures Longshore and BullMQ by the same scenarios.
+//! `compare` measures Longshore and BullMQ by the same scenarios; `sync-delay` shows group commit on a slow disk.
 //! Every figure is a median of interleaved repetitions, given beside a peer or rival measured in the same run.
 //! Units: throughput in requests or jobs per second, latencies in microseconds, memory in bytes per job.
 
+mod client;
 mod clock;
 mod compare;
 mod host;
+mod load;
 mod redis_server;
 mod spike;
+mod sync_delay;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -30,11 +35,22 @@ enum Run {
     Spike(spike::SpikeArguments),
     /// Measure Longshore beside BullMQ on Redis, and print a table.
     Compare(compare::CompareArguments),
+    /// Show that syncs are shared: the server on a disk whose syncs take 2 ms longer. Exits 1 if too many were used.
+    SyncDelay(sync_delay::SyncDelayArguments),
+    /// The server, as a process of its own (started by `compare`).
+    #[command(hide = true)]
+    Serve(Box<server::daemon::Flags>),
+    /// The longest single apply, in a process of its own (started by `compare`).
+    #[command(hide = true)]
+    LongestApply(compare::LongestApplyArguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().run {
-        Run::Spike(arguments) => spike::run(arguments),
+        Run::Spike(arguments) => spike::run(arguments).map(|()| ExitCode::SUCCESS),
         Run::Compare(arguments) => compare::run(&arguments),
+        Run::SyncDelay(arguments) => sync_delay::run(&arguments),
+        Run::Serve(flags) => Ok(server::daemon::main(*flags)),
+        Run::LongestApply(arguments) => compare::longest_apply(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

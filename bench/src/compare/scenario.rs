@@ -35,14 +35,15 @@ impl Scenario {
         }
     }
 
-    /// Jobs of one repetition; for the fill those of the first part, which tells bytes per job.
-    pub(super) fn jobs(self) -> u64 {
-        match self {
-            Self::Enqueue | Self::Connections => 30_000,
-            Self::Bulk => 100_000,
-            Self::Noop => 20_000,
-            Self::Idle => 200,
-            Self::Fill => 1_000_000,
-        }
+    /// Jobs of one repetition, or of a quick one; for the fill those that tell bytes per job.
+    pub(super) fn jobs(self, quick: bool) -> u64 {
+        let (jobs, few) = match self {
+            Self::Enqueue | Self::Connections => (30_000, 10_000),
+            Self::Bulk => (100_000, 30_000),
+            Self::Noop => (20_000, 10_000),
+            Self::Idle => (200, 50),
+            Self::Fill => (1_000_000, 100_000),
+        };
+        if quick { few } else { jobs }
     }
 }

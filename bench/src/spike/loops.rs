@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
-use super::load::{Load, Outcome, encode};
 use super::server::Server;
 use super::{Candidate, name};
 use crate::host::{self, Scratch};
+use crate::load::{Load, Outcome, encode};
 use crate::redis_server::RedisServer;
 
 /// Payload bytes of a job, as in the figures for memory.

@@ -5,7 +5,6 @@
 
 mod blobs;
 mod broker;
-mod load;
 mod log;
 mod loops;
 mod memory;

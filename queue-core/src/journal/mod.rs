@@ -8,7 +8,6 @@
 mod commit;
 mod cut;
 mod errors;
-#[cfg(any(test, feature = "testkit"))]
 pub mod faults;
 mod format;
 mod reader;
