@@ -51,19 +51,15 @@ impl OptionsCache {
     }
 }
 
-pub(super) fn payload<'a>(arguments: &mut Arguments<'a>) -> Result<&'a [u8], Error> {
-    arguments.bounded("payload", Limits::PAYLOAD_BYTES)
-}
-
 fn job(arguments: &mut Arguments<'_>) -> Result<(String, Bytes), Error> {
-    let name = arguments.name("name")?.to_owned();
-    let payload = payload(arguments)?;
+    let name = arguments.text("name")?.to_owned();
+    let payload = arguments.bytes("payload")?;
     // The one copy: nothing that outlives its request holds a slice of a read buffer.
     Ok((name, Bytes::copy_from_slice(payload)))
 }
 
 pub(super) fn parse_one(arguments: &mut Arguments<'_>, cache: &mut OptionsCache) -> Result<Call, Error> {
-    let queue = arguments.name("queue")?.to_owned();
+    let queue = arguments.text("queue")?.to_owned();
     let (name, payload) = job(arguments)?;
     let options = match arguments.left() {
         0 => Arc::clone(&cache.none),
@@ -73,8 +69,8 @@ pub(super) fn parse_one(arguments: &mut Arguments<'_>, cache: &mut OptionsCache)
 }
 
 pub(super) fn parse_many(arguments: &mut Arguments<'_>, cache: &mut OptionsCache) -> Result<Call, Error> {
-    let queue = arguments.name("queue")?.to_owned();
-    let count = arguments.integer("count", 1..=Limits::BATCH_JOBS as u64)? as usize;
+    let queue = arguments.text("queue")?.to_owned();
+    let count = usize::try_from(arguments.integer("count", 1..=Limits::BATCH_JOBS as u64)?).unwrap_or(usize::MAX);
     // The arguments have come, so this is no allocation for a length that somebody only declares.
     let mut jobs = Vec::with_capacity(count.min(arguments.left() / 3 + 1));
     let mut options = Arc::clone(&cache.none);

@@ -1,10 +1,11 @@
 //! Reading arguments one after the other, each by a call that names it, so that every refusal names what it is about.
 //!
-//! Leaves to the engine which names and numbers make sense together. Lengths are bytes.
+//! Judges only what an argument is: text, a number, a token. Which names are good and which numbers are in range the
+//! engine says, for every way in alike; ranges stand here for the messages alone.
 
 use std::ops::RangeInclusive;
 
-use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Limits, Word};
+use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Word};
 use crate::resp::Request as Frame;
 
 /// The arguments of a request that have not been read yet.
@@ -22,6 +23,10 @@ pub(super) fn is(argument: &[u8], word: &str) -> bool {
 fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     // An argument may be megabytes; only its beginning is ever shown.
     String::from_utf8_lossy(&bytes[..bytes.len().min(256)])
+}
+
+fn no_integer<T: std::fmt::Display>(field: &str, bytes: &[u8], range: &RangeInclusive<T>) -> Error {
+    Error::bad_arg(field, lossy(bytes), &format!("an integer from {} to {}", range.start(), range.end()))
 }
 
 impl<'a> Arguments<'a> {
@@ -50,27 +55,13 @@ impl<'a> Arguments<'a> {
         Ok(argument)
     }
 
-    /// Bytes of any kind, at most `max`.
-    pub(super) fn bounded(&mut self, field: &str, max: usize) -> Result<&'a [u8], Error> {
-        let bytes = self.bytes(field)?;
-        if bytes.len() > max {
-            let found = format!("{} bytes long", bytes.len());
-            return Err(Error::bad_arg(field, found, &format!("at most {max} bytes")));
-        }
-        Ok(bytes)
-    }
-
     fn missing(&self, field: &str) -> Error {
         Error::new(Word::BadArg, format!("{field} is missing; usage: {}", self.syntax))
     }
 
-    /// Text of at most `max` bytes.
-    pub(super) fn text(&mut self, field: &str, max: usize) -> Result<&'a str, Error> {
+    pub(super) fn text(&mut self, field: &str) -> Result<&'a str, Error> {
         let bytes = self.bytes(field)?;
-        match str::from_utf8(bytes) {
-            Ok(text) if text.len() <= max => Ok(text),
-            _ => Err(Error::bad_arg(field, lossy(bytes), &format!("UTF-8 text of at most {max} bytes"))),
-        }
+        str::from_utf8(bytes).map_err(|_| Error::bad_arg(field, lossy(bytes), "UTF-8 text"))
     }
 
     /// Text that only people read: bytes that are no UTF-8 are replaced, since refusing a report loses more than they do.
@@ -78,51 +69,35 @@ impl<'a> Arguments<'a> {
         self.bytes(field).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// A name of 1 to 255 bytes.
-    pub(super) fn name(&mut self, field: &str) -> Result<&'a str, Error> {
-        let bytes = self.bytes(field)?;
-        match str::from_utf8(bytes) {
-            Ok(text) if (1..=Limits::NAME_BYTES).contains(&text.len()) => Ok(text),
-            _ => Err(Error::bad_arg(field, lossy(bytes), "UTF-8 text of 1 to 255 bytes")),
-        }
-    }
-
     pub(super) fn integer(&mut self, field: &str, range: RangeInclusive<u64>) -> Result<u64, Error> {
         let bytes = self.bytes(field)?;
         // Rust takes a plus sign; nobody else does.
         let digits = bytes.first().filter(|byte| byte.is_ascii_digit()).and_then(|_| str::from_utf8(bytes).ok());
         match digits.and_then(|digits| digits.parse().ok()) {
-            Some(number) if range.contains(&number) => Ok(number),
-            _ => Err(Error::bad_arg(
-                field,
-                lossy(bytes),
-                &format!("an integer from {} to {}", range.start(), range.end()),
-            )),
+            Some(number) => Ok(number),
+            None => Err(no_integer(field, bytes, &range)),
         }
     }
 
     pub(super) fn small(&mut self, field: &str, range: RangeInclusive<u32>) -> Result<u32, Error> {
+        let bytes = self.peek().unwrap_or_default();
         let number = self.integer(field, u64::from(*range.start())..=u64::from(*range.end()))?;
-        Ok(u32::try_from(number).expect("the range was of 32 bits"))
+        u32::try_from(number).map_err(|_| no_integer(field, bytes, &range))
     }
 
     pub(super) fn signed(&mut self, field: &str, range: RangeInclusive<i64>) -> Result<i64, Error> {
         let bytes = self.bytes(field)?;
         let number = str::from_utf8(bytes).ok().filter(|text| !text.starts_with('+'));
         match number.and_then(|text| text.parse().ok()) {
-            Some(number) if range.contains(&number) => Ok(number),
-            _ => Err(Error::bad_arg(
-                field,
-                lossy(bytes),
-                &format!("an integer from {} to {}", range.start(), range.end()),
-            )),
+            Some(number) => Ok(number),
+            None => Err(no_integer(field, bytes, &range)),
         }
     }
 
     /// A job's number and the token of its lease.
     pub(super) fn lease(&mut self) -> Result<LeaseRef, Error> {
         let number = JobNumber(self.integer("number", 0..=u64::MAX)?);
-        let token: LeaseToken = self.text("token", 64)?.parse()?;
+        let token: LeaseToken = self.text("token")?.parse()?;
         Ok(LeaseRef { number, token })
     }
 
@@ -145,9 +120,9 @@ impl<'a> Arguments<'a> {
         let mut context = Context::default();
         self.words(|word, arguments| {
             if is(word, "ACTOR") {
-                context.actor = arguments.text("ACTOR", Limits::NAME_BYTES)?.to_owned();
+                context.actor = arguments.text("ACTOR")?.to_owned();
             } else if is(word, "REASON") {
-                context.reason = arguments.text("REASON", Limits::REASON_BYTES)?.to_owned();
+                context.reason = arguments.text("REASON")?.to_owned();
             } else {
                 return take(word, arguments);
             }
@@ -174,13 +149,13 @@ pub(super) struct NamedJob<'a> {
 
 impl<'a> NamedJob<'a> {
     pub(super) fn parse(arguments: &mut Arguments<'a>) -> Result<Self, Error> {
-        Ok(Self { text: arguments.text("job", 256)?, queue: None })
+        Ok(Self { text: arguments.text("job")?, queue: None })
     }
 
     /// Takes the word `QUEUE` and its value.
     pub(super) fn take(&mut self, word: &[u8], arguments: &mut Arguments<'a>) -> Result<bool, Error> {
         if is(word, "QUEUE") {
-            self.queue = Some(arguments.name("QUEUE")?);
+            self.queue = Some(arguments.text("QUEUE")?);
             return Ok(true);
         }
         Ok(false)

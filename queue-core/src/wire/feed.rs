@@ -4,7 +4,6 @@ use bytes::BytesMut;
 
 use super::add::OptionsCache;
 use super::arguments::{Arguments, is};
-use super::job::CURSOR_BYTES;
 use super::words::Words;
 use super::{Call, Form, Request};
 use crate::model::{Beat, Error, Limits, json};
@@ -18,7 +17,7 @@ const FROM_NOW: &str = "$";
 pub(super) fn parse_events(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
     let cursor = match arguments.word(FROM_NOW) {
         true => None,
-        false => Some(arguments.text("cursor", CURSOR_BYTES)?.to_owned()),
+        false => Some(arguments.text("cursor")?.to_owned()),
     };
     let (mut limit, mut wait_ms) = (EVENTS, 0);
     arguments.words(|word, arguments| {
@@ -41,9 +40,6 @@ pub(super) fn encode_events(cursor: Option<&str>, limit: u32, wait_ms: u64, out:
 
 pub(super) fn parse_beat(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
     let beat: Beat = json::read("beat", arguments.bytes("beat")?, json::BEAT)?;
-    if beat.worker.is_empty() || beat.worker.len() > Limits::NAME_BYTES {
-        return Err(Error::bad_arg("beat.worker", beat.worker, "text of 1 to 255 bytes"));
-    }
     Ok(Call { request: Request::Beat(Box::new(beat)), context: None, form: Form::Orders })
 }
 

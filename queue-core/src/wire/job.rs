@@ -11,12 +11,9 @@ use crate::model::{Command, Error, JobFilter, JobRef, LeaseRef, Limits, LogLine,
 /// Rows of a page where `COUNT` is not said.
 const ROWS: u32 = 100;
 
-/// Longest cursor, in bytes; engines make short ones.
-pub(super) const CURSOR_BYTES: usize = 1_024;
-
 pub(super) fn parse_progress(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
     let lease = arguments.lease()?;
-    let value = arguments.bounded("value", Limits::PROGRESS_BYTES)?;
+    let value = arguments.bytes("value")?;
     Ok(Call::execute(Command::Progress { lease, value: Bytes::copy_from_slice(value) }, Form::Done))
 }
 
@@ -66,7 +63,7 @@ pub(super) fn parse_list(arguments: &mut Arguments<'_>, _: &mut OptionsCache) ->
     let (mut cursor, mut limit) = (None, ROWS);
     arguments.words(|word, arguments| {
         match () {
-            () if is(word, "CURSOR") => cursor = Some(arguments.text("CURSOR", CURSOR_BYTES)?.to_owned()),
+            () if is(word, "CURSOR") => cursor = Some(arguments.text("CURSOR")?.to_owned()),
             () if is(word, "COUNT") => limit = arguments.small("COUNT", 1..=Limits::PAGE_ROWS)?,
             () => return Ok(false),
         }

@@ -18,8 +18,8 @@ const LEASED_ITEMS: usize = 12;
 /// Reads `worker [COUNT n] [BLOCK ms] [LEASE ms] QUEUES queue [queue …]`, which ends the request.
 pub(super) fn order(arguments: &mut Arguments<'_>) -> Result<(LeaseOrder, Option<u64>), Error> {
     let mut order =
-        LeaseOrder { queues: Vec::new(), limit: 1, worker: arguments.name("worker")?.to_owned(), lease_ms: None };
-    let mut wait_ms = None;
+        LeaseOrder { queues: Vec::new(), limit: 1, worker: arguments.text("worker")?.to_owned(), lease_ms: None };
+    let (mut wait_ms, mut named) = (None, false);
     arguments.words(|word, arguments| {
         if is(word, "COUNT") {
             order.limit = arguments.small("COUNT", 1..=Limits::LEASE_JOBS)?;
@@ -28,29 +28,20 @@ pub(super) fn order(arguments: &mut Arguments<'_>) -> Result<(LeaseOrder, Option
         } else if is(word, "LEASE") {
             order.lease_ms = Some(arguments.integer("LEASE", Limits::LEASE_MS_MIN..=Limits::LEASE_MS)?);
         } else if is(word, "QUEUES") {
-            order.queues = queues(arguments)?;
+            named = true;
+            while arguments.left() > 0 {
+                order.queues.push(arguments.text("queue")?.to_owned());
+            }
         } else {
             return Ok(false);
         }
         Ok(true)
     })?;
-    if order.queues.is_empty() {
+    if !named {
         // Reading on where nothing is left gives the error that says so.
         arguments.bytes("QUEUES")?;
     }
     Ok((order, wait_ms))
-}
-
-fn queues(arguments: &mut Arguments<'_>) -> Result<Vec<String>, Error> {
-    if arguments.left() > Limits::LEASE_QUEUES {
-        let allowed = format!("1 to {} queues", Limits::LEASE_QUEUES);
-        return Err(Error::bad_arg("the number of QUEUES", arguments.left(), &allowed));
-    }
-    let mut queues = vec![arguments.name("queue")?.to_owned()];
-    while arguments.left() > 0 {
-        queues.push(arguments.name("queue")?.to_owned());
-    }
-    Ok(queues)
 }
 
 /// Writes what [`order`] reads.
@@ -86,7 +77,7 @@ pub(super) fn encode_waiting(request: &LeaseRequest, out: &mut BytesMut) -> Form
 }
 
 pub(super) fn parse_extend(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let (mut leases, mut lease_ms) = (vec![arguments.lease()?], None);
+    let (mut leases, mut lease_ms) = (Vec::new(), None);
     while arguments.left() > 0 {
         if arguments.word("LEASE") {
             lease_ms = Some(arguments.integer("LEASE", Limits::LEASE_MS_MIN..=Limits::LEASE_MS)?);

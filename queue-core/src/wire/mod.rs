@@ -2,7 +2,7 @@
 //!
 //! One file per family holds both directions side by side, so that the server, which parses requests and writes
 //! replies, cannot drift from the remote engine, which does the opposite. Pure: leaves frames to `resp`, sockets to
-//! whoever calls, and every rule about jobs to the engine; here stands only what an argument may look like.
+//! whoever calls, and every rule about jobs to the engine; here stands only what an argument looks like.
 //! Invariant: whatever [`encode`] writes, [`Parser::parse`] reads back equal, and replies likewise in both versions.
 
 mod add;

@@ -18,7 +18,7 @@ fn number(arguments: &mut Arguments<'_>) -> Result<OperationNumber, Error> {
 }
 
 pub(super) fn parse_start(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let word = arguments.text("verb", 64)?;
+    let word = arguments.text("verb")?;
     let verb = BulkVerb::parse(&word.to_ascii_lowercase())
         .ok_or_else(|| Error::bad_arg("verb", word, "promote, cancel, retry or remove"))?;
     let filter: JobFilter = json::read("filter", arguments.bytes("filter")?, json::JOB_FILTER)?;

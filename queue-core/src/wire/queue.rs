@@ -14,7 +14,7 @@ fn administrative(arguments: &mut Arguments<'_>, command: Command) -> Result<Cal
 }
 
 pub(super) fn parse_set(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let queue = arguments.name("queue")?.to_owned();
+    let queue = arguments.text("queue")?.to_owned();
     let patch = SettingsPatch::from_json(arguments.bytes("settings")?)?;
     administrative(arguments, Command::SetQueue { queue, patch })
 }
@@ -28,7 +28,7 @@ pub(super) fn parse_config(arguments: &mut Arguments<'_>, _: &mut OptionsCache) 
     let count = arguments.integer("count", 0..=100_000)?;
     let mut queues = Vec::new();
     for _ in 0..count {
-        let queue = arguments.name("queue")?.to_owned();
+        let queue = arguments.text("queue")?.to_owned();
         let settings: QueueSettings = json::read("settings", arguments.bytes("settings")?, json::QUEUE_SETTINGS)?;
         settings.check()?;
         queues.push((queue, settings));
@@ -47,12 +47,12 @@ pub(super) fn encode_config(queues: &[(String, QueueSettings)], context: &Contex
 }
 
 pub(super) fn parse_pause(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let queue = arguments.name("queue")?.to_owned();
+    let queue = arguments.text("queue")?.to_owned();
     administrative(arguments, Command::Pause { queue })
 }
 
 pub(super) fn parse_resume(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let queue = arguments.name("queue")?.to_owned();
+    let queue = arguments.text("queue")?.to_owned();
     administrative(arguments, Command::Resume { queue })
 }
 
@@ -62,7 +62,7 @@ pub(super) fn encode_pause(command: &'static str, queue: &str, context: &Context
 }
 
 pub(super) fn parse_show(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let queue = arguments.name("queue")?.to_owned();
+    let queue = arguments.text("queue")?.to_owned();
     Ok(Call::execute(Command::ShowQueue { queue }, Form::Queue))
 }
 

@@ -22,12 +22,12 @@ fn one(
 }
 
 fn result(arguments: &mut Arguments<'_>) -> Result<Outcome, Error> {
-    let bytes = arguments.bounded("result", Limits::RESULT_BYTES)?;
+    let bytes = arguments.bytes("result")?;
     Ok(Outcome::Complete { result: Some(Bytes::copy_from_slice(bytes)) })
 }
 
 fn failure(arguments: &mut Arguments<'_>) -> Result<(String, String), Error> {
-    Ok((arguments.name("kind")?.to_owned(), arguments.prose("error")?))
+    Ok((arguments.text("kind")?.to_owned(), arguments.prose("error")?))
 }
 
 fn delay_ms(arguments: &mut Arguments<'_>) -> Result<Option<u64>, Error> {
@@ -63,7 +63,7 @@ pub(super) fn parse_snooze(arguments: &mut Arguments<'_>, _: &mut OptionsCache) 
 }
 
 pub(super) fn parse_many(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let count = arguments.integer("count", 0..=Limits::BATCH_JOBS as u64)? as usize;
+    let count = usize::try_from(arguments.integer("count", 0..=Limits::BATCH_JOBS as u64)?).unwrap_or(usize::MAX);
     let mut settlements = Vec::with_capacity(count.min(arguments.left() / 3 + 1));
     for _ in 0..count {
         settlements.push(settlement(arguments)?);

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::add::{self, OptionsCache};
+use super::add::OptionsCache;
 use super::arguments::{Arguments, NamedJob, is};
 use super::values::{self, mismatch};
 use super::words::Words;
@@ -52,7 +52,7 @@ pub(super) fn parse_edit(arguments: &mut Arguments<'_>, _: &mut OptionsCache) ->
     let (mut job, mut edit) = (NamedJob::parse(arguments)?, Edit::default());
     let context = arguments.administrative(|word, arguments| {
         if is(word, "PAYLOAD") {
-            edit.payload = Some(Bytes::copy_from_slice(add::payload(arguments)?));
+            edit.payload = Some(Bytes::copy_from_slice(arguments.bytes("PAYLOAD")?));
         } else if is(word, "PRIORITY") {
             edit.priority = Some(arguments.signed("PRIORITY", -Limits::PRIORITY..=Limits::PRIORITY)?);
         } else {
