@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::engine::{Engine, LocalEngine, LocalOptions};
+use crate::engine::{Engine, LocalEngine, LocalOptions, RemoteEngine};
 use crate::model::{Error, Word};
 
 /// The port of a server that names none.
@@ -42,7 +42,9 @@ impl EngineUrl {
         match self {
             Self::Memory => Ok(Arc::new(LocalEngine::memory(LocalOptions::default()))),
             Self::Log(directory) => Ok(Arc::new(LocalEngine::log(directory, LocalOptions::default())?.0)),
-            Self::Remote { .. } => Err(Error::new(Word::Unsupported, format!("this build has no engine for {self}"))),
+            Self::Remote { host, port, password } => {
+                Ok(Arc::new(RemoteEngine::connect(host, *port, password.clone()).await?))
+            }
         }
     }
 }

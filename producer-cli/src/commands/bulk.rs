@@ -36,10 +36,9 @@ struct Sum<'a> {
 pub(crate) async fn run(queue: &str, file: &Path, lines: &Lines, app: &mut App) -> Result<(), Failure> {
     let text = if file == Path::new("-") { standard_input() } else { std::fs::read(file) };
     let text = text.map_err(|error| unreadable(&file.display().to_string(), &error))?;
-    let text = Bytes::from(text);
-    let jobs = ndjson::check(&text, lines).map_err(|wrong| refused(&wrong))?;
-    let mut sum = Sum { queue, jobs, ..Sum::default() };
-    send(ndjson::jobs(&text, lines).map(|job| job.expect("every line was checked")), &mut sum, app).await?;
+    let jobs = ndjson::read(&Bytes::from(text), lines).map_err(|wrong| refused(&wrong))?;
+    let mut sum = Sum { queue, jobs: jobs.len(), ..Sum::default() };
+    send(jobs, &mut sum, app).await?;
     app.answer(&sum, || {
         let known = sum.existing + sum.existing_gone;
         let known = if known > 0 { format!(", {known} already there") } else { String::new() };
@@ -54,9 +53,9 @@ fn standard_input() -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-async fn send(jobs: impl Iterator<Item = NewJob>, sum: &mut Sum<'_>, app: &App) -> Result<(), Failure> {
-    let bar = bar(sum.jobs as u64);
-    let mut jobs = jobs.peekable();
+async fn send(jobs: Vec<NewJob>, sum: &mut Sum<'_>, app: &App) -> Result<(), Failure> {
+    let bar = bar(jobs.len() as u64);
+    let mut jobs = jobs.into_iter().peekable();
     while jobs.peek().is_some() {
         let batch = batch(&mut jobs);
         let size = batch.len() as u64;

@@ -34,30 +34,28 @@ pub(crate) struct Wrong {
     pub(crate) message: String,
 }
 
-/// Reads and checks every line, and answers how many jobs there are.
+/// Reads all jobs of a file; empty lines are skipped.
 ///
 /// # Errors
 ///
 /// Every line that is wrong, in order.
-pub(crate) fn check(text: &Bytes, lines: &Lines) -> Result<usize, Vec<Wrong>> {
+pub(crate) fn read(text: &Bytes, lines: &Lines) -> Result<Vec<NewJob>, Vec<Wrong>> {
+    let mut jobs = Vec::new();
     let mut wrong = Vec::new();
-    let right = jobs(text, lines).filter_map(|job| job.map_err(|error| wrong.push(error)).ok()).count();
-    if wrong.is_empty() { Ok(right) } else { Err(wrong) }
-}
-
-/// The jobs of a file, one by one, so that a file needs no more memory than its text; empty lines are skipped.
-pub(crate) fn jobs(text: &Bytes, lines: &Lines) -> impl Iterator<Item = Result<NewJob, Wrong>> {
     let mut seen = HashMap::new();
     let mut start = 0;
-    text.split(|&byte| byte == b'\n').enumerate().filter_map(move |(at, line)| {
+    for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let here = text.slice(start..start + line.len());
         start += line.len() + 1;
         if line.trim_ascii().is_empty() {
-            return None;
+            continue;
         }
-        let job = lines.job(&here, &mut seen);
-        Some(job.map_err(|error| Wrong { line: at + 1, message: error.message }))
-    })
+        match lines.job(&here, &mut seen) {
+            Ok(job) => jobs.push(job),
+            Err(error) => wrong.push(Wrong { line: at + 1, message: error.message }),
+        }
+    }
+    if wrong.is_empty() { Ok(jobs) } else { Err(wrong) }
 }
 
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
@@ -174,11 +172,10 @@ mod tests {
     use bytes::Bytes;
     use queue_core::model::{JobOptions, NewJob};
 
-    use super::{Lines, Wrong, check};
+    use super::{Lines, Wrong, read};
 
     fn jobs(text: &str, lines: &Lines) -> Vec<NewJob> {
-        let jobs = super::jobs(&Bytes::copy_from_slice(text.as_bytes()), lines).collect::<Result<_, _>>();
-        jobs.unwrap_or_else(|wrong: Wrong| panic!("{text}: {wrong:?}"))
+        read(&Bytes::copy_from_slice(text.as_bytes()), lines).expect(text)
     }
 
     fn ids(text: &str, lines: &Lines) -> Vec<String> {
@@ -186,7 +183,7 @@ mod tests {
     }
 
     fn refused(line: &str, expected: &str) {
-        let wrong = check(&Bytes::copy_from_slice(line.as_bytes()), &Lines::default()).expect_err(line);
+        let wrong = read(&Bytes::copy_from_slice(line.as_bytes()), &Lines::default()).expect_err(line);
         assert!(wrong[0].message.starts_with(expected), "{line}: {}", wrong[0].message);
         for rust in ["u64", "i64", "struct", "Option", "line 1"] {
             assert!(!wrong[0].message.contains(rust), "{line}: {}", wrong[0].message);
@@ -221,7 +218,7 @@ mod tests {
     fn an_id_comes_from_the_payload_where_asked() {
         let lines = Lines { name: Some("n".into()), id_from: Some("order".into()), ..Lines::default() };
         assert_eq!(ids("{\"payload\":{\"order\":\"o-1\"}}", &lines), ["o-1"]);
-        let wrong = |text: &str| check(&Bytes::copy_from_slice(text.as_bytes()), &lines).expect_err(text);
+        let wrong = |text: &str| read(&Bytes::copy_from_slice(text.as_bytes()), &lines).expect_err(text);
         let message = "--id-from is order; allowed: a field of the payload; this one has: a".to_owned();
         assert_eq!(wrong("{\"payload\":{\"a\":1}}"), [Wrong { line: 1, message }]);
         let message =

@@ -7,12 +7,14 @@
 mod clock;
 mod ext;
 mod local;
+mod remote;
 
 use async_trait::async_trait;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use ext::EngineExt;
 pub use local::{LocalEngine, LocalOptions};
+pub use remote::RemoteEngine;
 
 use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply,

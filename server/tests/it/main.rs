@@ -5,3 +5,4 @@ mod daemon;
 mod docs;
 mod protocol;
 mod redis_client;
+mod remote;

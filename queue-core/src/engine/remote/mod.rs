@@ -1,0 +1,204 @@
+//! The engine behind a server: every call goes over the Redis protocol, by the same mapping that the server reads it with.
+//!
+//! One connection carries everything that does not wait, pipelined; calls that wait have connections of their own, so that
+//! dropping such a call closes its connection and the server stops waiting for it.
+//! Invariants: a write whose reply was lost is sent again only where that is safe; otherwise its caller is told `UNKNOWN`.
+
+mod link;
+mod pipeline;
+mod resend;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answer, Engine};
+use crate::model::{
+    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply, Stats,
+    Word, WorkerView,
+};
+use crate::wire::{self, Request, Response};
+use link::Server;
+use pipeline::{Failure, Pipeline};
+use waiting::Pool;
+
+/// How long a call is sent again for, after its connection was lost.
+const RESEND_FOR: Duration = Duration::from_secs(5);
+
+/// An engine behind a server; see [`crate::connect`].
+pub struct RemoteEngine {
+    pipeline: Pipeline,
+    pool: Pool,
+    capabilities: Capabilities,
+}
+
+impl RemoteEngine {
+    /// Connects to the server at `host`, a name or an address; needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `UNREACHABLE` if nothing answers there, `LOADING` while it recovers, `NOAUTH` for a password that is missing or
+    /// wrong, `UNSUPPORTED` if what answers is no Longshore server.
+    pub async fn connect(host: &str, port: u16, password: Option<String>) -> Result<Self, Error> {
+        let server = Arc::new(Server::new(host, port, password));
+        let link = server.connect().await?;
+        let pipeline = Pipeline::start(Arc::clone(&server), link);
+        let capabilities = Capabilities { engine: "remote", durable: false, history: false, resends: true };
+        let mut engine = Self { pipeline, pool: Pool::new(server), capabilities };
+        let stats = engine.stats().await?;
+        let durable = stats.engine != "memory";
+        engine.capabilities = Capabilities { durable, history: durable, ..capabilities };
+        Ok(engine)
+    }
+
+    async fn stats(&self) -> Result<Stats, Error> {
+        match self.execute(&Context::default(), vec![Command::Stats]).await?.pop() {
+            Some(Ok(Reply::Stats(stats))) => Ok(*stats),
+            Some(Err(error)) => Err(error),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Asks what does not wait; a request that is safe to repeat is sent again while its replies get lost.
+    async fn ask(&self, context: &Context, request: &Request, safe: bool) -> Result<Response, Error> {
+        let encode = |out: &mut bytes::BytesMut| smallvec::smallvec![wire::encode(request, context, out)];
+        let mut answers = self.send(encode, safe, false).await?;
+        answers.pop().ok_or_else(mismatch)?
+    }
+
+    /// Sends what `encode` writes, again if need be, and returns an answer for each request of it.
+    async fn send(
+        &self,
+        encode: impl Fn(&mut bytes::BytesMut) -> pipeline::Forms,
+        safe: bool,
+        writes: bool,
+    ) -> Result<Vec<Result<Response, Error>>, Error> {
+        let mut lost: Option<Error> = None;
+        let until = tokio::time::Instant::now() + RESEND_FOR;
+        loop {
+            let failed = match self.pipeline.submit(&encode).await {
+                // A server that is still recovering has the last attempt's outcome in its log, so asking goes on.
+                Ok(answers) => match refusal(&answers) {
+                    Some(error) if lost.is_some() && error.word == Word::Loading => error,
+                    Some(error) => return Err(error),
+                    None => return Ok(answers),
+                },
+                Err(Failure::Unsent(error)) if lost.is_none() => return Err(error),
+                Err(Failure::Unsent(error)) => error,
+                Err(Failure::Lost(error)) if safe => {
+                    lost = Some(error.clone());
+                    error
+                }
+                Err(Failure::Lost(error)) => return Err(unknown(&error, writes)),
+            };
+            if tokio::time::Instant::now() >= until {
+                return Err(unknown(lost.as_ref().unwrap_or(&failed), writes));
+            }
+            // A server that answers LOADING is asked a few times a second; where none answers, connecting paces itself.
+            tokio::time::sleep(link::PAUSE_FIRST).await;
+        }
+    }
+}
+
+/// What a caller is told whose reply was lost.
+fn unknown(lost: &Error, writes: bool) -> Error {
+    if !writes {
+        return lost.clone();
+    }
+    let hint = "it may or may not be stored; send it again where every job has an id";
+    Error::new(Word::Unknown, format!("{}: {hint}", lost.message))
+}
+
+/// The error that concerns all requests of a call, if there is one: nothing was applied, or nobody knows.
+fn refusal(answers: &[Result<Response, Error>]) -> Option<Error> {
+    let general = |answer: &Result<Response, Error>| match answer {
+        Err(error) if matches!(error.word, Word::Loading | Word::NoAuth | Word::Unknown | Word::Unreachable) => {
+            Some(error.clone())
+        }
+        _ => None,
+    };
+    let first = general(answers.first()?)?;
+    answers.iter().all(|answer| general(answer).is_some()).then_some(first)
+}
+
+fn mismatch() -> Error {
+    Error::new(Word::Err, "the server's reply does not belong to the request; are both sides of one version?")
+}
+
+/// Takes the one kind of response that a request has.
+macro_rules! expect {
+    ($response:expr, $pattern:pat => $value:expr) => {
+        match $response {
+            $pattern => Ok($value),
+            _ => Err(mismatch()),
+        }
+    };
+}
+
+#[async_trait]
+impl Engine for RemoteEngine {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    async fn execute(&self, context: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let safe = commands.iter().all(resend::is_safe);
+        let writes = commands.iter().any(|command| !resend::reads(command));
+        let encode = |out: &mut bytes::BytesMut| {
+            commands.iter().map(|command| wire::encode_command(command, context, out)).collect()
+        };
+        let answers = self.send(encode, safe, writes).await?;
+        let replies = answers.into_iter().map(|answer| expect!(answer?, Response::Reply(reply) => reply));
+        Ok(replies.collect())
+    }
+
+    async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
+        let waits = request.wait_ms;
+        let request = Request::Lease(request);
+        // Never sent again by itself: the caller has to say first which leases it knows, see `Beat::reconnected`.
+        let response = match waits {
+            0 => self.ask(context, &request, false).await?,
+            _ => self.pool.ask(context, &request, waits).await.map_err(Failure::into_error)?,
+        };
+        expect!(response, Response::Reply(Reply::Leased(leased)) => leased)
+    }
+
+    async fn wait(&self, job: JobRef, timeout_ms: u64) -> Result<Job, Error> {
+        let ask = |timeout_ms| Request::Wait { job: job.clone(), timeout_ms };
+        let response = self.pool.ask_again(ask, timeout_ms).await?;
+        expect!(response, Response::Reply(Reply::Job(job)) => *job)
+    }
+
+    async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
+        let from_now = cursor.is_none();
+        let ask = |wait_ms| Request::Events { cursor: cursor.clone(), limit, wait_ms };
+        let response = if from_now {
+            // Sent again it would begin later, and what happened in between would be missing.
+            self.pool.ask(&Context::default(), &ask(wait_ms), wait_ms).await.map_err(Failure::into_error)?
+        } else {
+            self.pool.ask_again(ask, wait_ms).await?
+        };
+        expect!(response, Response::Events(page) => page)
+    }
+
+    async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
+        let response = self.ask(&Context::default(), &Request::Beat(Box::new(beat)), true).await?;
+        expect!(response, Response::Orders(orders) => orders)
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
+        let response = self.ask(&Context::default(), &Request::Workers, true).await?;
+        expect!(response, Response::Workers(workers) => workers)
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.pool.close();
+        self.pipeline.close().await;
+        Ok(())
+    }
+}

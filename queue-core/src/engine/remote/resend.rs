@@ -1,0 +1,48 @@
+//! Which commands may be sent again when their reply was lost: those that, done twice, leave what doing them once leaves.
+
+use crate::model::Command;
+
+/// Whether a command changes nothing.
+pub(super) fn reads(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::ShowJob { .. }
+            | Command::ListJobs { .. }
+            | Command::ShowLog { .. }
+            | Command::ShowQueue { .. }
+            | Command::ListQueues
+            | Command::ShowOperation { .. }
+            | Command::ListOperations
+            | Command::Stats
+    )
+}
+
+/// Whether a command may be sent again.
+pub(super) fn is_safe(command: &Command) -> bool {
+    match command {
+        // The second time each id is known, and answers its number.
+        Command::Enqueue { jobs, .. } => jobs.iter().all(|job| job.options.id.is_some()),
+        // A settlement that counted answers `already`; what was leased and got lost is given back by the next beat.
+        Command::Settle { .. } | Command::Extend { .. } | Command::Progress { .. } => true,
+        command => reads(command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobOptions, NewJob};
+
+    #[test]
+    fn an_enqueue_is_safe_where_every_job_has_an_id() {
+        let with = NewJob::new("n", "").with(JobOptions { id: Some("a".into()), ..JobOptions::default() });
+        let without = NewJob::new("n", "");
+        let enqueue = |jobs: &[&NewJob]| Command::Enqueue {
+            queue: "q".into(),
+            jobs: jobs.iter().map(|&job| job.clone()).collect(),
+        };
+        assert!(is_safe(&enqueue(&[&with])) && is_safe(&enqueue(&[&with, &with])));
+        assert!(!is_safe(&enqueue(&[&with, &without])) && !is_safe(&enqueue(&[&without])));
+        assert!(!is_safe(&Command::Pause { queue: "q".into() }) && is_safe(&Command::Stats));
+    }
+}
