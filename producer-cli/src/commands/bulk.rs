@@ -99,8 +99,8 @@ fn batch(jobs: &mut std::iter::Peekable<impl Iterator<Item = NewJob>>) -> Vec<Ne
 fn broken(error: &queue_core::model::Error, sum: &Sum<'_>) -> Failure {
     let sent = sum.created + sum.existing + sum.existing_gone;
     let message = format!("{}; {sent} of {} jobs are in {}", error.message, sum.jobs, sum.queue);
-    let again = "then run the same command again: it adds only what is missing";
     let first = if error.word == Word::Unknown { "the batch after them may be in or not" } else { hint(error.word) };
+    let again = "mend that and run the same command again: it adds only what is missing";
     Failure::new(message, format!("{first}\n{again}"), error.word.exit_code())
 }
 

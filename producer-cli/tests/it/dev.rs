@@ -152,3 +152,51 @@ fn what_keeps_dev_from_starting_is_said_with_the_flag_that_helps() {
     assert!(other.contains("in use") && other.contains("longshore dev --data DIR"), "{other}");
     assert!(running.starts_with("longshore://127.0.0.1:"), "{running}");
 }
+
+#[test]
+fn what_dev_says_to_type_works_as_typed() {
+    let store = Store::new();
+    let mut dev = Dev::start(&store, &[]);
+    let text = dev.until("This goes on");
+    let (_, next) = text.split_once("Next, in another terminal:\n\n").expect("what to type next");
+    let lines: Vec<&str> = next.lines().take_while(|line| line.starts_with("  ")).map(str::trim).collect();
+    assert_eq!(lines.len(), 6, "{next}");
+    for line in lines {
+        let output = Command::new("sh").args(["-c", line]).current_dir(store.path()).output().expect("sh runs");
+        assert!(output.status.success() && !output.stdout.is_empty(), "{line}: {}", said(&output));
+    }
+    let (status, _) = dev.stop("-TERM");
+    assert!(status.success());
+}
+
+#[test]
+fn a_job_is_enqueued_over_a_connection_and_waited_for() {
+    let store = Store::new();
+    let mut dev = Dev::start(&store, &[]);
+    let engine = engine(&dev.until("serves"));
+    let run = |words: &[&str]| {
+        let words = [words, &["--engine", &engine]].concat();
+        said(&store.output(&words)).replace(&engine, "[engine]")
+    };
+    let mut text = run(&["enqueue", "demo", "hello", "{\"name\": \"Ann\"}", "--id", "ann", "--wait"]);
+    text += &run(&["enqueue", "demo", "broken", "--wait", "30s"]);
+    text += &run(&["enqueue", "demo", "hello", "--delay", "90s"]);
+    text += &run(&["enqueue", "demo", "hello", "--id", "ann"]);
+    text += &run(&["job", "promote", "ann"]);
+    text += &run(&["queue", "set", "demo", "attempts=0"]);
+    text += &run(&["ping"]);
+    text += &run(&["watch", "--from", "0", "--limit", "1", "--queue", "demo"]);
+    check("a_job_is_enqueued_over_a_connection_and_waited_for", &text);
+    let shown = run(&["job", "show", "7", "--json"]);
+    assert!(shown.contains("\"id\":\"auto-"), "where it may be sent again a job has an id: {shown}");
+    let (status, _) = dev.stop("-KILL");
+    assert!(!status.success());
+    let gone = run(&["queue", "list"]);
+    let expected = "[err] longshore: cannot reach [engine]: connection refused\n\
+                    [err]   start one: longshore dev, or longshore-server; another address: --engine or LONGSHORE_ENGINE\n\
+                    [exit 4]\n";
+    assert_eq!(gone, expected);
+    store.file("jobs.ndjson", "{\"name\":\"n\"}\n");
+    let broken = run(&["enqueue", "q", "--file", "jobs.ndjson"]);
+    assert!(broken.starts_with("[err] longshore: cannot reach [engine]: connection refused"), "{broken}");
+}
