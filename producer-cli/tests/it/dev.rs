@@ -173,7 +173,8 @@ fn what_dev_says_to_type_works_as_typed() {
 fn a_job_is_enqueued_over_a_connection_and_waited_for() {
     let store = Store::new();
     let mut dev = Dev::start(&store, &[]);
-    let engine = engine(&dev.until("serves"));
+    // Up to the last of the jobs that `dev` enqueues itself, so that ours have numbers of their own.
+    let engine = engine(&dev.until("is dead at once"));
     let run = |words: &[&str]| {
         let words = [words, &["--engine", &engine]].concat();
         said(&store.output(&words)).replace(&engine, "[engine]")
