@@ -48,7 +48,7 @@ fn start(flags: Flags) -> Result<(), Error> {
         password,
         insecure_no_password: settings.insecure_no_password,
         queues: Some(changes),
-        memory_bytes_max: settings.max_memory,
+        memory_bytes_max: settings.max_memory.filter(|bytes| *bytes != u64::MAX),
         ..Config::default()
     };
     config.listen = settings.listen.unwrap_or(config.listen);
