@@ -34,6 +34,8 @@ pub(super) fn in_child(jobs: u64) -> Result<f64> {
 /// The child: lets jobs arrive, prints the longest in microseconds.
 pub(crate) fn longest_apply(arguments: &LongestApplyArguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // As the server does.
+    rustix::thread::disable_transparent_huge_pages(true)?;
     let longest = runtime.block_on(async {
         let engine = LocalEngine::memory(LocalOptions::default());
         let context = Context::default();
