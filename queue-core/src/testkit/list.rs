@@ -204,6 +204,7 @@ macro_rules! engine_conformance {
             pages {
                 waiting_jobs_are_listed_in_serving_order,
                 delayed_jobs_are_listed_by_due_time,
+                delays_and_times_are_listed_together_by_due_time,
                 active_jobs_are_listed_by_expiry,
                 done_jobs_are_listed_in_the_order_in_which_they_were_done,
                 dead_and_cancelled_jobs_are_listed,

@@ -55,6 +55,16 @@ pub async fn delayed_jobs_are_listed_by_due_time(rig: &Rig) {
     check_listed(rig, &of(JobState::Delayed), &[first, second, third]).await;
 }
 
+pub async fn delays_and_times_are_listed_together_by_due_time(rig: &Rig) {
+    let third = rig.add_with("q", delay(300_000)).await;
+    let now = rig.job(third).await.summary.enqueued_at_ms;
+    let at = |ms| JobOptions { run_at_ms: Some(now + ms), ..JobOptions::default() };
+    let fourth = rig.add_with("q", at(400_000)).await;
+    let first = rig.add_with("q", delay(100_000)).await;
+    let second = rig.add_with("q", at(200_000)).await;
+    check_listed(rig, &of(JobState::Delayed), &[first, second, third, fourth]).await;
+}
+
 pub async fn active_jobs_are_listed_by_expiry(rig: &Rig) {
     let numbers = rig.add_many("q", 3).await;
     for lease_ms in [300_000, 100_000, 200_000] {

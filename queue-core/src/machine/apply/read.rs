@@ -101,27 +101,25 @@ impl Machine {
     }
 
     fn scan_state(&self, state: JobState, from: Place, limit: usize) -> Vec<(i64, i64, u64)> {
-        let trees: &[Tree] = match state {
-            JobState::Waiting => return self.scan_lanes(from, limit),
-            JobState::WaitingChildren => &[],
-            JobState::Delayed => &[Tree::Delayed, Tree::DelayedWall],
-            JobState::Active => &[Tree::Active],
-            JobState::Completed => &[Tree::Completed, Tree::CompletedOwn],
-            JobState::Dead => &[Tree::Dead],
-            JobState::Cancelled => &[Tree::Cancelled],
-        };
+        // A state's only order is numbered 0; before it is the start.
+        let (key, number) = if from.order < 0 { (0, 0) } else { (from.key.cast_unsigned(), from.number) };
         let queue = &self.queues[from.queue as usize];
-        let in_order = |(order, tree): (usize, &Tree)| {
-            let order = order as i64;
-            let start = match from.order.cmp(&order) {
-                std::cmp::Ordering::Less => Bound::Unbounded,
-                std::cmp::Ordering::Equal => Bound::Included((from.key.cast_unsigned(), from.number)),
-                std::cmp::Ordering::Greater => Bound::Excluded((u64::MAX, u64::MAX)),
-            };
-            let range = queue.tree(*tree).range((start, Bound::Unbounded));
-            range.map(move |&(at, number)| (order, at.cast_signed(), number))
-        };
-        trees.iter().enumerate().flat_map(in_order).take(limit).collect()
+        let tree = |tree, key| queue.tree(tree).range((key, number)..).copied();
+        let one = |only| merge(tree(only, key), std::iter::empty(), limit);
+        match state {
+            JobState::Waiting => self.scan_lanes(from, limit),
+            JobState::WaitingChildren => Vec::new(),
+            JobState::Delayed => {
+                // By due time, whichever clock it counts on: in wall time.
+                let steady = if from.order < 0 { 0 } else { key.saturating_add_signed(self.offset.saturating_neg()) };
+                let counted = tree(Tree::Delayed, steady).map(|(at, number)| (self.to_wall(at), number));
+                merge(counted, tree(Tree::DelayedWall, key), limit)
+            }
+            JobState::Active => one(Tree::Active),
+            JobState::Completed => merge(tree(Tree::Completed, key), tree(Tree::CompletedOwn, key), limit),
+            JobState::Dead => one(Tree::Dead),
+            JobState::Cancelled => one(Tree::Cancelled),
+        }
     }
 
     fn scan_lanes(&self, from: Place, limit: usize) -> Vec<(i64, i64, u64)> {
@@ -323,4 +321,21 @@ impl Machine {
             ..Stats::default()
         }))
     }
+}
+
+/// The first `limit` of two orders as one, as (order, key, number).
+fn merge(
+    first: impl Iterator<Item = (u64, u64)>,
+    second: impl Iterator<Item = (u64, u64)>,
+    limit: usize,
+) -> Vec<(i64, i64, u64)> {
+    let (mut first, mut second) = (first.peekable(), second.peekable());
+    let earlier = || {
+        let from_second = match (first.peek(), second.peek()) {
+            (Some(first), Some(second)) => second < first,
+            (first, _) => first.is_none(),
+        };
+        if from_second { second.next() } else { first.next() }
+    };
+    std::iter::from_fn(earlier).take(limit).map(|(at, number)| (0, at.cast_signed(), number)).collect()
 }

@@ -182,10 +182,9 @@ impl Model {
         let job = &self.jobs[&number];
         match (job.state, job.due) {
             (JobState::Waiting, _) => (-job.priority, job.place, number),
-            (JobState::Delayed, Some((Due::Steady(at), _))) => (0, at as i64, number),
-            (JobState::Delayed, Some((Due::Wall(at), _))) => (1, at as i64, number),
+            (JobState::Delayed, Some((Due::Steady(at), _))) => (0, at as i64 + self.offset, number),
+            (JobState::Delayed, Some((Due::Wall(at), _))) => (0, at as i64, number),
             (JobState::Active, _) => (0, job.lease_until as i64, number),
-            (JobState::Completed, _) => (i64::from(job.new.options.keep_ms.is_some()), job.done_at as i64, number),
             _ => (0, job.done_at as i64, number),
         }
     }
