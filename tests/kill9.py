@@ -1,6 +1,6 @@
 """kill -9 of the real server under mixed load, at random instants, again and again on one directory.
 
-    python3 tests/kill9.py [--kills 20] [--seed N]
+    python3 tests/kill9.py [--kills 20] [--seed N] [--fsync POLICY]
 
 Clients enqueue (one job, batches; some delayed), lease, extend, complete, fail, reject, release, snooze, cancel,
 promote and remove, each over its own connection, and write down what they sent and what was acknowledged. After each
@@ -459,12 +459,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000_007)
+    # A killed process loses nothing that the kernel has, so every policy keeps these promises.
+    parser.add_argument("--fsync", choices=["always", "everysec", "no"], default="always")
     asked = parser.parse_args()
-    print(f"seed {asked.seed}")
+    print(f"seed {asked.seed}, fsync {asked.fsync}")
     chance, ledger, figures = random.Random(asked.seed), Ledger(), collections.Counter()
     begin = time.monotonic()
     with Home("kill9") as home:
-        server = home.server().start()
+        server = home.server("--fsync", asked.fsync).start()
         with server.client() as client:
             client.call("QUEUE.SET", QUEUE, json.dumps(SETTINGS))
         faults = kill_rounds(server, ledger, chance, asked.kills, figures)
