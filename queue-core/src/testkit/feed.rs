@@ -136,7 +136,7 @@ pub async fn a_page_of_the_feed_has_its_bounds(rig: &Rig) {
     for limit in [0, 10_001] {
         let error = rig.engine().events(None, limit, 0).await.expect_err("out of range");
         assert_eq!(error.word, Word::BadArg);
-        assert!(error.message.starts_with(&format!("limit is {limit}; allowed: ")), "{error}");
+        assert!(error.message.starts_with(&format!("count is {limit}; allowed: ")), "{error}");
     }
 }
 

@@ -180,7 +180,7 @@ pub async fn progress_is_at_most_four_kibibytes(rig: &Rig) {
 
 pub async fn an_order_asks_for_one_to_a_thousand_jobs(rig: &Rig) {
     for limit in [0, 1_001] {
-        check(rig, Command::Lease(order("q", limit)), &format!("limit is {limit}"), &["1", "1000"]).await;
+        check(rig, Command::Lease(order("q", limit)), &format!("count is {limit}"), &["1", "1000"]).await;
     }
 }
 

@@ -166,7 +166,7 @@ pub async fn a_page_of_a_list_has_its_bounds(rig: &Rig) {
         let command = Command::ListJobs { filter: JobFilter::default(), cursor: None, limit };
         let error = rig.refused(command).await;
         assert_eq!(error.word, Word::BadArg);
-        assert!(error.message.starts_with(&format!("limit is {limit}; allowed: 1 to 1000")), "{error}");
+        assert!(error.message.starts_with(&format!("count is {limit}; allowed: 1 to 1000")), "{error}");
     }
 }
 

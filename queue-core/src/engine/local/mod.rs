@@ -369,7 +369,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
     async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
         check_wait("wait_ms", wait_ms)?;
         if limit == 0 || limit > Limits::PAGE_EVENTS {
-            return Err(Error::bad_arg("limit", limit, "1 to 10000 events"));
+            return Err(Error::bad_arg("count", limit, "1 to 10000 events"));
         }
         let mut from = match cursor {
             None => self.shared.lock().files.tail.frontier(),

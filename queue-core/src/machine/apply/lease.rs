@@ -30,7 +30,7 @@ impl LeaseOrder {
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_name("worker", &self.worker)?;
         if self.limit == 0 || self.limit > Limits::LEASE_JOBS {
-            return Err(Error::bad_arg("limit", self.limit, "1 to 1000 jobs"));
+            return Err(Error::bad_arg("count", self.limit, "1 to 1000 jobs"));
         }
         if self.queues.is_empty() || self.queues.len() > Limits::LEASE_QUEUES {
             return Err(Error::bad_arg("queues", format_args!("a list of {}", self.queues.len()), "1 to 1000 queues"));

@@ -171,7 +171,7 @@ impl Machine {
         sink: &impl Sink,
     ) -> Result<Reply, Error> {
         if limit == 0 || limit > Limits::PAGE_ROWS {
-            return Err(Error::bad_arg("limit", limit, "1 to 1000 rows"));
+            return Err(Error::bad_arg("count", limit, "1 to 1000 rows"));
         }
         let place = cursor.map_or(Ok(Place::START), Place::parse)?;
         let states = states_of(filter);
