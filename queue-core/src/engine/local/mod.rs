@@ -88,7 +88,7 @@ struct Shared<S: Storage> {
 impl LocalEngine<DirStorage> {
     /// An engine that keeps everything in memory; nothing outlives it. Needs a tokio runtime.
     pub fn memory(options: LocalOptions) -> Self {
-        let files = Files { tail: Tail::Ring(Ring::default()), blobs: Blobs::default() };
+        let files = Files { tail: Tail::Ring(Ring::new()), blobs: Blobs::default() };
         let capabilities = Capabilities { engine: "memory", durable: false, history: false, resends: false };
         Self::run(Machine::new(), files, None, &options, capabilities, "none")
     }

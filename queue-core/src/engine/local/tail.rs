@@ -10,6 +10,8 @@ use crate::model::{Error, Word};
 
 /// Bytes of events that the memory engine keeps for the feed.
 const RING_BYTES: usize = 16 << 20;
+/// Records that it has room for from the start: a ring that grew would be copied while an enqueue waits.
+const RING_RECORDS: usize = 1 << 17;
 
 /// The end of the log that events are appended to.
 #[derive(Debug)]
@@ -38,6 +40,11 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// An empty ring. Its room is address space only until records come.
+    pub(super) fn new() -> Self {
+        Self { records: VecDeque::with_capacity(RING_RECORDS), ..Self::default() }
+    }
+
     fn append(&mut self, at: u64, event: &Event<'_>) -> u64 {
         let mut body = Vec::new();
         encode(event, &mut body);
