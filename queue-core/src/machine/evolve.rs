@@ -106,6 +106,7 @@ impl Machine {
             }
             Event::Completed { number, late, result } => {
                 self.end_lease(number.0, late, LeaseOutcome::Completed);
+                self.row(number.0).attempt += 1;
                 self.more(number.0).result = result.map(|bytes| blob(position, 0, bytes));
                 self.done(number.0, JobState::Completed, 0);
             }

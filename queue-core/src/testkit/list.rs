@@ -287,6 +287,7 @@ macro_rules! engine_conformance {
                 a_job_released_in_a_call_can_be_leased_by_the_same_call,
                 a_completed_job_keeps_its_result_to_the_byte,
                 a_completion_without_result_has_none,
+                a_completion_counts_as_an_attempt,
                 a_failure_that_cannot_be_retried_is_dead_at_once,
                 a_completion_that_arrives_after_a_cancel_wins,
                 what_is_failed_or_given_back_after_a_cancel_is_cancelled,

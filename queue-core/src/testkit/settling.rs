@@ -155,6 +155,12 @@ pub async fn a_completion_without_result_has_none(rig: &Rig) {
     assert_eq!(rig.job(number).await.result, None);
 }
 
+pub async fn a_completion_counts_as_an_attempt(rig: &Rig) {
+    let number = rig.add("q").await;
+    rig.complete(&rig.lease("q").await).await;
+    assert_eq!(rig.job(number).await.summary.attempt, 1);
+}
+
 pub async fn a_failure_that_cannot_be_retried_is_dead_at_once(rig: &Rig) {
     let number = rig.add("q").await;
     let outcome = Outcome::Fail { kind: "exit".into(), error: "no such file".into(), retryable: false };

@@ -131,6 +131,7 @@ impl Model {
         match &settlement.outcome {
             Outcome::Complete { result } => {
                 lease.3 = LeaseOutcome::Completed;
+                job.attempt += 1;
                 job.result = result.as_ref().map(|bytes| bytes.to_vec());
                 job.end(now, JobState::Completed, None);
             }
