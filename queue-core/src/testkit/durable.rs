@@ -6,8 +6,8 @@ use super::identity::add_id;
 use super::rig::{Rig, failure, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Added, Beat, BulkVerb, Command, Extension, Job, JobFilter, JobNumber, JobOptions, JobState, JobVerb, LogLine,
-    LogSource, OperationState, Outcome, QueueSettings, Settled, Word,
+    Added, Beat, BulkVerb, Extension, Job, JobFilter, JobNumber, JobOptions, JobState, JobVerb, LogLine, LogSource,
+    OperationState, Outcome, QueueSettings, Settled, Word,
 };
 
 /// One job in every state, with everything that a job can have.
@@ -171,10 +171,6 @@ pub async fn numbers_go_on_after_a_restart(rig: &Rig) {
 
 pub async fn settings_and_pauses_survive_a_restart(rig: &Rig) {
     rig.set("q", QueueSettings { attempts: Some(5), lease_ms: Some(7_000), ..QueueSettings::default() }).await;
-    rig.done(Command::ApplyConfig {
-        queues: vec![("q".into(), QueueSettings { stalls: Some(9), ..Default::default() })],
-    })
-    .await;
     rig.add("q").await;
     rig.engine().pause(&context("ann", "migration"), "q").await.expect("paused");
     let before = rig.engine().queue("q").await.expect("shown");

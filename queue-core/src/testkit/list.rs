@@ -407,6 +407,7 @@ macro_rules! engine_conformance {
                 a_clock_set_right_within_the_hour_has_removed_nothing,
                 a_run_at_passed_while_down_runs_at_the_start,
                 tokens_grow_though_the_wall_clock_went_back_a_year,
+                what_the_servers_file_said_is_known_after_a_restart,
             }
         }
     };

@@ -8,7 +8,8 @@ use super::identity::add_id;
 use super::rig::{Rig, failure, order, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Added, Backoff, DelayCause, JobNumber, JobOptions, JobState, LeaseOrder, LeasedJob, Outcome, QueueSettings, Settled,
+    Added, Backoff, Command, DelayCause, JobNumber, JobOptions, JobState, LeaseOrder, LeasedJob, Outcome,
+    QueueSettings, SettingSource, Settled,
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -202,4 +203,16 @@ pub async fn tokens_grow_though_the_wall_clock_went_back_a_year(rig: &Rig) {
     assert!(second.token > first.token);
     rig.complete(&first).await;
     rig.complete(&second).await;
+}
+
+pub async fn what_the_servers_file_said_is_known_after_a_restart(rig: &Rig) {
+    let file = || QueueSettings { stalls: Some(9), ..QueueSettings::default() };
+    rig.done(Command::ApplyConfig { queues: vec![("q".into(), file())] }).await;
+    rig.set("q", QueueSettings { stalls: Some(5), ..QueueSettings::default() }).await;
+    rig.crash().await;
+    // A server applies its file at every start; what was set by hand since stays where the file did not change.
+    rig.done(Command::ApplyConfig { queues: vec![("q".into(), file())] }).await;
+    let view = rig.engine().queue("q").await.expect("shown");
+    let stalls = view.settings.iter().find(|effective| effective.setting == "stalls").expect("every setting is shown");
+    assert_eq!((&stalls.value, &stalls.source), (&5.into(), &SettingSource::Queue("suite".into())));
 }

@@ -1,6 +1,7 @@
 //! The server's tests over sockets: its protocol, a foreign client, the program itself. One program, so that it links once.
 
 mod common;
+mod conformance;
 mod daemon;
 mod docs;
 mod protocol;

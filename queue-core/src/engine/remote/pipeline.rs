@@ -66,6 +66,8 @@ struct Queue {
     out: BytesMut,
     pending: VecDeque<Pending>,
     closed: bool,
+    /// The task has ended; said under the lock, so that nobody waits for a word that was given before.
+    ended: bool,
 }
 
 struct Shared {
@@ -84,15 +86,14 @@ impl Shared {
 /// The callers' end.
 pub(super) struct Pipeline {
     shared: Arc<Shared>,
-    task: tokio::task::JoinHandle<()>,
 }
 
 impl Pipeline {
     /// Begins with a connection that is there already.
     pub(super) fn start(server: Arc<Server>, link: Link) -> Self {
         let shared = Arc::new(Shared { server, queue: Mutex::default(), work: Notify::new(), ended: Notify::new() });
-        let task = tokio::spawn(run(Arc::clone(&shared), link));
-        Self { shared, task }
+        tokio::spawn(run(Arc::clone(&shared), link));
+        Self { shared }
     }
 
     /// Sends the requests that `encode` writes, and returns an answer for each.
@@ -117,9 +118,13 @@ impl Pipeline {
         let ended = self.shared.ended.notified();
         tokio::pin!(ended);
         ended.as_mut().enable();
-        self.shared.queue().closed = true;
+        let over = {
+            let mut queue = self.shared.queue();
+            queue.closed = true;
+            queue.ended
+        };
         self.shared.work.notify_one();
-        if !self.task.is_finished() {
+        if !over {
             ended.await;
         }
     }
@@ -144,6 +149,7 @@ impl Drop for Ended {
         let unsent = {
             let mut queue = self.0.queue();
             queue.closed = true;
+            queue.ended = true;
             std::mem::take(&mut queue.pending)
         };
         unsent.into_iter().for_each(|pending| pending.fail(Failure::Unsent(gone())));
