@@ -19,6 +19,9 @@ use crate::model::{
 /// Real time after which a condition that should have come is given up, beyond the time the case asked for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Real time after which a case hangs.
+const CASE_LIMIT: Duration = Duration::from_secs(60);
+
 /// The name under which cases lease.
 pub(crate) const WORKER: &str = "suite";
 
@@ -35,9 +38,12 @@ pub fn run(home: Box<dyn Home>, case: impl AsyncFnOnce(&Rig)) {
     runtime.expect("a runtime can be made").block_on(async {
         let engine = Mutex::new(Some(home.open().await));
         let rig = Rig { home, engine };
-        Box::pin(case(&rig)).await;
-        rig.check_books().await;
-        rig.engine().close().await.expect("the engine closes");
+        let whole = async {
+            Box::pin(case(&rig)).await;
+            rig.check_books().await;
+            rig.engine().close().await.expect("the engine closes");
+        };
+        tokio::time::timeout(CASE_LIMIT, whole).await.expect("a case comes to its end");
     });
 }
 

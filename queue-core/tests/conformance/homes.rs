@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use queue_core::engine::{Clock, Engine, LocalEngine, LocalOptions, ManualClock};
+use queue_core::journal::FsyncPolicy;
 use queue_core::testkit::Home;
 
 use crate::disk::TestDisk;
@@ -46,11 +47,29 @@ impl Home for MemoryHome {
 pub(crate) struct LogHome {
     clock: Arc<ManualClock>,
     disk: Mutex<TestDisk>,
+    fsync: FsyncPolicy,
+    segment_bytes: u64,
 }
 
 impl LogHome {
     pub(crate) fn new() -> Self {
-        Self { clock: Arc::new(ManualClock::new(BEGIN_MS)), disk: Mutex::default() }
+        let clock = Arc::new(ManualClock::new(BEGIN_MS));
+        Self { clock, disk: Mutex::default(), fsync: FsyncPolicy::Always, segment_bytes: 64 << 20 }
+    }
+
+    /// Synced each second; survives kill -9 like the others.
+    pub(crate) fn everysec() -> Self {
+        Self { fsync: FsyncPolicy::EverySec, ..Self::new() }
+    }
+
+    /// Never synced; survives kill -9 like the others.
+    pub(crate) fn unsynced() -> Self {
+        Self { fsync: FsyncPolicy::No, ..Self::new() }
+    }
+
+    /// With the smallest segments there are, so that a case runs through many.
+    pub(crate) fn small_segments() -> Self {
+        Self { segment_bytes: 64 << 10, ..Self::new() }
     }
 
     fn disk(&self) -> TestDisk {
@@ -69,7 +88,8 @@ impl LogHome {
 #[async_trait]
 impl Home for LogHome {
     async fn open(&self) -> Arc<dyn Engine> {
-        let (engine, _) = LocalEngine::on(self.disk(), options(&self.clock)).expect("the store opens");
+        let options = LocalOptions { fsync: self.fsync, segment_bytes: self.segment_bytes, ..options(&self.clock) };
+        let (engine, _) = LocalEngine::on(self.disk(), options).expect("the store opens");
         Arc::new(engine)
     }
 

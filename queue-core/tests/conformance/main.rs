@@ -12,3 +12,15 @@ mod memory {
 mod log {
     queue_core::engine_conformance!(crate::homes::LogHome::new; every, driven, durable, restarts, faults);
 }
+
+mod log_everysec {
+    queue_core::engine_conformance!(crate::homes::LogHome::everysec; durable, restarts);
+}
+
+mod log_unsynced {
+    queue_core::engine_conformance!(crate::homes::LogHome::unsynced; durable, restarts);
+}
+
+mod log_small_segments {
+    queue_core::engine_conformance!(crate::homes::LogHome::small_segments; durable, restarts);
+}
