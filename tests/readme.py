@@ -170,7 +170,7 @@ class Session:
         if self.running:
             command = command.replace("$!", str(self.running[-1][0].pid))
         for default, port in self.ports.items():
-            command = re.sub(rf"\b(127\.0\.0\.1|localhost):{default}\b", rf"\g<1>:{port}", command)
+            command = re.sub(rf"(\b(?:127\.0\.0\.1|localhost):|-p ){default}\b", rf"\g<1>{port}", command)
         return command
 
     def read_back(self, path):
