@@ -29,7 +29,7 @@ pub struct Backoff {
     /// Growth per attempt in thousandths: 1,000 to 10,000; default 2,000 (doubling). Unused where fixed.
     #[serde(default = "Backoff::doubling")]
     pub factor_thousandths: u32,
-    /// Largest pause before jitter; default 1 h.
+    /// Largest pause before jitter; default 1 h. Unused where fixed.
     #[serde(default = "Backoff::one_hour")]
     pub max_ms: u64,
     /// Largest random addition, in percent of the pause: 0 to 100; default 0.
@@ -84,10 +84,15 @@ impl Backoff {
     /// ```
     /// use queue_core::model::Backoff;
     /// let backoff = Backoff { max_ms: 60_000, ..Backoff::exponential(1_000) };
+    /// // A fixed pause has no cap but its own length.
+    /// assert_eq!(Backoff { max_ms: 3_600_000, ..Backoff::fixed(7_200_000) }.pause_ms(1, 0), 7_200_000);
     /// assert_eq!([1, 2, 3, 9].map(|attempt| backoff.pause_ms(attempt, 0)), [1_000, 2_000, 4_000, 60_000]);
     /// ```
     pub fn pause_ms(&self, attempt: u32, chance: u32) -> u64 {
-        let cap = self.max_ms.min(Limits::DURATION_MS);
+        let cap = match self.kind {
+            BackoffKind::Fixed => Limits::DURATION_MS,
+            BackoffKind::Exponential => self.max_ms.min(Limits::DURATION_MS),
+        };
         let mut pause = self.delay_ms.min(cap);
         if self.kind == BackoffKind::Exponential {
             for _ in 1..attempt {

@@ -145,6 +145,8 @@ impl<S: Storage> Store<S> {
     pub(super) fn apply(&mut self, context: &Context, command: &Command) -> Result<Answer, Error> {
         self.guarded(|store| {
             let now = store.now();
+            // What came due before this command happens before it: a lease must not miss it, nor an enqueue overtake it.
+            store.elapse_if_due(now);
             let answer = match store.refuse_if_full(command) {
                 Some(error) => Err(error),
                 None => store.machine.apply(now, &mut store.chance, context, command, &mut store.files),
@@ -155,11 +157,15 @@ impl<S: Storage> Store<S> {
     }
 
     fn follow(&mut self, now: Now) {
+        self.elapse_if_due(now);
+        self.serve_waiters(now);
+        self.waiters.tell_ended(self.machine.take_ended());
+    }
+
+    fn elapse_if_due(&mut self, now: Now) {
         if self.machine.next_due().0.is_some_and(|due| due <= now.steady) {
             self.machine.elapse(now, &mut self.files, ELAPSE_BESIDE);
         }
-        self.serve_waiters(now);
-        self.waiters.tell_ended(self.machine.take_ended());
     }
 
     /// Does what is due, a step. Returns whether more is due.

@@ -27,7 +27,7 @@ use waiting::Pool;
 /// How long a call is sent again for, after its connection was lost.
 const RESEND_FOR: Duration = Duration::from_secs(5);
 
-/// An engine behind a server; see [`crate::connect`].
+/// An engine behind a server; see [`crate::connect()`].
 pub struct RemoteEngine {
     pipeline: Pipeline,
     pool: Pool,

@@ -113,11 +113,11 @@ impl Job {
 
     fn pause_ms(&self, attempt: u32) -> u64 {
         assert_eq!(self.backoff.jitter_percent, 0, "the model draws no chance");
-        let doubled = match self.backoff.kind {
-            BackoffKind::Fixed => u128::from(self.backoff.delay_ms),
-            BackoffKind::Exponential => u128::from(self.backoff.delay_ms) << (attempt - 1).min(60),
-        };
-        doubled.min(u128::from(self.backoff.max_ms)) as u64
+        let delay = u128::from(self.backoff.delay_ms);
+        match self.backoff.kind {
+            BackoffKind::Fixed => self.backoff.delay_ms,
+            BackoffKind::Exponential => (delay << (attempt - 1).min(60)).min(u128::from(self.backoff.max_ms)) as u64,
+        }
     }
 }
 
