@@ -35,8 +35,9 @@ still starting, 5 outcome unknown; of a wait: 6 the job ended dead or cancelled,
 /// What holds for every command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
-    /// Where the jobs are: longshore://[:PASSWORD@]HOST:PORT (redis:// is the same), or log:DIR for a directory without
-    /// a server
+    // As `help`, not as a comment: rustdoc would take the brackets for a link.
+    #[arg(help = "Where the jobs are: longshore://[:PASSWORD@]HOST:PORT (redis:// is the same), or log:DIR for a \
+                  directory without a server")]
     #[arg(long, env = "LONGSHORE_ENGINE", hide_env_values = true, default_value = "longshore://127.0.0.1:7600")]
     #[arg(global = true, value_name = "URL", help_heading = "Common options", display_order = 900)]
     pub(crate) engine: EngineUrl,

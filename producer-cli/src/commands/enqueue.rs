@@ -87,7 +87,9 @@ struct OptionArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| parse::integer::<u64>("--attempts", text, 1, 10_000))]
     attempts: Option<u64>,
-    /// Pause between attempts: fixed:DELAY or exponential:DELAY[:MAX] [default: the queue's, exponential:5s:1h:20%]
+    // As `help`, not as a comment: rustdoc would take the brackets for a link.
+    #[arg(help = "Pause between attempts: fixed:DELAY or exponential:DELAY[:MAX] [default: the queue's, \
+                  exponential:5s:1h:20%]")]
     #[arg(long, value_name = "BACKOFF", value_parser = |text: &str| backoff::parse("--backoff", text))]
     backoff: Option<Backoff>,
     /// Largest random addition to a pause, in percent
