@@ -243,12 +243,13 @@ macro_rules! verbs_by_states {
         mod verbs_by_states {
             use $crate::model::JobState;
             use $crate::testkit::cells::{Cell, Row, check};
-            use $crate::testkit::{Rig, run};
+            use $crate::testkit::run;
             $($(
                 #[test]
                 fn $name() {
-                    let case = async |rig: &Rig| check(rig, Row::$row, JobState::$state, Cell::$cell).await;
-                    run(::std::boxed::Box::new($factory()), case);
+                    run(::std::boxed::Box::new($factory()), |rig| {
+                        ::std::boxed::Box::pin(check(rig, Row::$row, JobState::$state, Cell::$cell))
+                    });
                 }
             )+)+
         }

@@ -431,7 +431,9 @@ macro_rules! engine_conformance {
                 $(
                     #[test]
                     fn $name() {
-                        $crate::testkit::run(::std::boxed::Box::new($factory()), $crate::testkit::$topic::$name);
+                        $crate::testkit::run(::std::boxed::Box::new($factory()), |rig| {
+                            ::std::boxed::Box::pin($crate::testkit::$topic::$name(rig))
+                        });
                     }
                 )+
             }

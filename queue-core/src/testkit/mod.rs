@@ -34,7 +34,7 @@ pub mod times;
 pub mod waits;
 
 pub use home::Home;
-pub use rig::{Rig, context, run};
+pub use rig::{Case, Rig, context, run};
 
 #[cfg(doc)]
 use crate::engine::Engine;

@@ -3,6 +3,7 @@
 //! Helpers panic with what was expected and what came. A case waits for a condition, never for a time: on an engine
 //! with driven time `pass` moves its clock, on one with real time the condition is polled until a deadline.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -32,14 +33,17 @@ pub struct Rig {
     engine: Mutex<Option<Arc<dyn Engine>>>,
 }
 
+/// A case as [`run`] takes it: boxed, so that the runtime under it is compiled once and not anew for each case.
+pub type Case = for<'rig> fn(&'rig Rig) -> Pin<Box<dyn Future<Output = ()> + 'rig>>;
+
 /// Runs one case: opens a new store, runs it, checks the books and closes.
-pub fn run(home: Box<dyn Home>, case: impl AsyncFnOnce(&Rig)) {
+pub fn run(home: Box<dyn Home>, case: Case) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be made").block_on(async {
         let engine = Mutex::new(Some(home.open().await));
         let rig = Rig { home, engine };
         let whole = async {
-            Box::pin(case(&rig)).await;
+            case(&rig).await;
             rig.check_books().await;
             rig.engine().close().await.expect("the engine closes");
         };
