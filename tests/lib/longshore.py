@@ -57,9 +57,10 @@ class Process:
         return self.process.poll() is None
 
     def kill(self):
-        """kill -9, and waits for the end."""
+        """kill -9, and waits for the end. A program that had ended by itself before was not killed, but fell."""
         self.process.send_signal(signal.SIGKILL)
-        self._ended()
+        code = self._ended()
+        assert code == -signal.SIGKILL, f"ended by itself with {code}: {tail(self.log)}"
 
     def stop(self):
         """SIGTERM, and the exit code."""

@@ -4,8 +4,8 @@
 //! Delays are durations added to each sync of a file; counts begin at zero.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::storage::{LockFailure, Storage, StorageFile};
@@ -21,10 +21,13 @@ pub struct Plan {
     failing_sync: AtomicU64,
     failing_write: AtomicU64,
     failing_allocation: AtomicU64,
+    /// Whether syncs wait before they reach the disk.
+    held: Mutex<bool>,
+    released: Condvar,
 }
 
 impl Plan {
-    /// File syncs so far.
+    /// File syncs begun so far.
     pub fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::SeqCst)
     }
@@ -52,6 +55,12 @@ impl Plan {
     /// Lets `more` further allocations succeed; all later ones fail as on a full disk (ENOSPC).
     pub fn fail_allocations_after(&self, more: u64) {
         self.failing_allocation.store(self.allocations.load(Ordering::SeqCst) + more + 1, Ordering::SeqCst);
+    }
+
+    /// Holds every sync that begins from now on back, with its thread, until it is told otherwise.
+    pub fn hold_syncs(&self, hold: bool) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = hold;
+        self.released.notify_all();
     }
 
     /// Lets everything succeed again.
@@ -89,6 +98,11 @@ impl<S: Storage> FaultyStorage<S> {
         let storage = FaultyStorage::new(below);
         storage.plan.delay_syncs(delay);
         storage
+    }
+
+    /// The storage below.
+    pub fn below(&self) -> &S {
+        &self.below
     }
 
     /// The counts and the plan, shared by all clones and their files.
@@ -165,12 +179,15 @@ impl<F: StorageFile> StorageFile for FaultyFile<F> {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let counted = Plan::count(&self.plan.syncs, &self.plan.failing_sync, io::ErrorKind::Other);
+        let held = self.plan.held.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.plan.released.wait_while(held, |held| *held).unwrap_or_else(PoisonError::into_inner));
         let delay = Duration::from_nanos(self.plan.sync_delay_nanos.load(Ordering::SeqCst));
         if !delay.is_zero() {
             // The delay is what this wrapper is for, not a wait for something else.
             std::thread::sleep(delay);
         }
-        Plan::count(&self.plan.syncs, &self.plan.failing_sync, io::ErrorKind::Other)?;
+        counted?;
         self.below.sync()
     }
 }

@@ -69,10 +69,10 @@ pub async fn a_delayed_job_expires_too(rig: &Rig) {
 }
 
 pub async fn a_job_that_was_started_does_not_expire(rig: &Rig) {
-    let number = rig.add_with("q", JobOptions { expires_in_ms: Some(40), ..JobOptions::default() }).await;
+    let number = rig.add_with("q", JobOptions { expires_in_ms: Some(1_000), ..JobOptions::default() }).await;
     let leased = rig.lease("q").await;
-    let probe = rig.add_with("q", JobOptions { expires_in_ms: Some(50), ..JobOptions::default() }).await;
-    rig.pass_to(50, probe, JobState::Dead).await;
+    let probe = rig.add_with("q", JobOptions { expires_in_ms: Some(1_000), ..JobOptions::default() }).await;
+    rig.pass_to(1_000, probe, JobState::Dead).await;
     rig.settle(&leased, Outcome::Release).await;
     assert_eq!(rig.state(number).await, JobState::Waiting, "it was started in time");
     assert_eq!(rig.lease("q").await.number, number);

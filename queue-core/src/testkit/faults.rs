@@ -115,9 +115,9 @@ pub async fn clause_15_a_waiting_call_ends_when_a_write_fails(rig: &Rig) {
     let number = rig.add("other").await;
     let engine = rig.engine();
     let request = LeaseRequest { order: order("q", 1), wait_ms: 600_000 };
-    let leasing = tokio::spawn(async move { engine.lease(&Context::default(), request).await });
+    let leasing = rig.begin(async move { engine.lease(&Context::default(), request).await }).await;
     let engine = rig.engine();
-    let waiting = tokio::spawn(async move { engine.wait(number.into(), 600_000).await });
+    let waiting = rig.begin(async move { engine.wait(number.into(), 600_000).await }).await;
     rig.home().fail_writes();
     let engine = rig.engine();
     assert_eq!(engine.enqueue("q", numbered(1)).await.expect_err("the write failed").word, Word::Unknown);

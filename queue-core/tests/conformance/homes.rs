@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use queue_core::engine::{Clock, Engine, LocalEngine, LocalOptions, ManualClock};
 use queue_core::journal::FsyncPolicy;
+use queue_core::journal::faults::FaultyStorage;
+use queue_core::journal::sim::{Loss, SimDisk};
 use queue_core::testkit::Home;
-
-use crate::disk::TestDisk;
 
 /// The wall clock when a case begins: 2026.
 const BEGIN_MS: u64 = 1_795_000_000_000;
@@ -43,6 +43,9 @@ impl Home for MemoryHome {
     }
 }
 
+/// A disk that can lose, fail and hold.
+type TestDisk = FaultyStorage<SimDisk>;
+
 /// A store on a simulated disk, under a clock that the case drives.
 pub(crate) struct LogHome {
     clock: Arc<ManualClock>,
@@ -54,7 +57,12 @@ pub(crate) struct LogHome {
 impl LogHome {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::new(BEGIN_MS));
-        Self { clock, disk: Mutex::default(), fsync: FsyncPolicy::Always, segment_bytes: 64 << 20 }
+        Self {
+            clock,
+            disk: Mutex::new(TestDisk::new(SimDisk::new())),
+            fsync: FsyncPolicy::Always,
+            segment_bytes: 64 << 20,
+        }
     }
 
     /// Synced each second; survives kill -9 like the others.
@@ -77,10 +85,10 @@ impl LogHome {
     }
 
     /// The engine goes, and the store is on another disk from now on; whatever still holds the old one harms nobody.
-    fn leave(&self, engine: Arc<dyn Engine>, next: impl FnOnce(&TestDisk) -> TestDisk) {
+    fn leave(&self, engine: Arc<dyn Engine>, next: impl FnOnce(&SimDisk) -> SimDisk) {
         let old = self.disk();
-        *self.disk.lock().expect("no holder panics") = next(&old);
-        old.hold_syncs(false);
+        *self.disk.lock().expect("no holder panics") = TestDisk::new(next(old.below()));
+        old.plan().hold_syncs(false);
         drop(engine);
     }
 }
@@ -103,26 +111,28 @@ impl Home for LogHome {
     }
 
     async fn crash(&self, engine: Arc<dyn Engine>) {
-        self.leave(engine, TestDisk::after_kill);
+        // All that was written: the kernel has it.
+        self.leave(engine, |disk| SimDisk::with_files(disk.files()));
     }
 
     async fn power_cut(&self, engine: Arc<dyn Engine>) {
-        self.leave(engine, TestDisk::after_power_cut);
+        // Nothing but what was synced.
+        self.leave(engine, |disk| disk.after_power_loss(Loss::Everything));
     }
 
     fn fail_writes(&self) {
-        self.disk().fail_writes();
+        self.disk().plan().fail_writes_after(0);
     }
 
     fn hold_syncs(&self) {
-        self.disk().hold_syncs(true);
+        self.disk().plan().hold_syncs(true);
     }
 
     fn release_syncs(&self) {
-        self.disk().hold_syncs(false);
+        self.disk().plan().hold_syncs(false);
     }
 
     fn syncs(&self) -> u64 {
-        self.disk().syncs()
+        self.disk().plan().syncs()
     }
 }

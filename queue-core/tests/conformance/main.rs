@@ -2,7 +2,6 @@
 //!
 //! The remote engine runs it too, against a real server process, in the server's tests.
 
-mod disk;
 mod homes;
 
 mod memory {

@@ -7,7 +7,9 @@ use super::{LocalEngine, LocalOptions};
 use crate::engine::{Engine, EngineExt};
 use crate::journal::faults::FaultyStorage;
 use crate::journal::sim::SimDisk;
-use crate::model::{Context, Error, JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Outcome, Word};
+use crate::model::{
+    Context, Error, JobState, LeaseOrder, LeaseOutcome, LeaseRef, LeaseRequest, LeasedJob, NewJob, Outcome, Word,
+};
 
 fn order(queue: &str) -> LeaseOrder {
     LeaseOrder { queues: vec![queue.to_owned()], limit: 1, worker: "w".to_owned(), lease_ms: None }
@@ -84,6 +86,22 @@ async fn a_dropped_lease_call_gives_its_job_back_uncounted() {
     engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
     let job = engine.lease_now(order("q")).await.expect("a job").pop().expect("the job waits");
     assert_eq!(job.attempt, 1);
+}
+
+#[tokio::test]
+async fn a_lease_call_that_is_dropped_with_its_job_on_the_way_releases_it_uncounted() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    let waiter = waiting_lease(&engine).await;
+    // The enqueue hands the job to the waiter, whose task has not run since.
+    let number = engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room")[0].number;
+    assert_eq!(engine.job(number.into()).await.expect("there").summary.state, JobState::Active);
+    waiter.abort();
+    waiter.await.expect_err("it was dropped before the job arrived");
+    let again = engine.lease_now(order("q")).await.expect("answered").pop().expect("the job was given back");
+    assert_eq!((again.number, again.attempt), (number, 1));
+    let job = engine.job(number.into()).await.expect("there");
+    assert_eq!((job.leases[0].outcome, job.stalls), (LeaseOutcome::Released, 0));
 }
 
 #[tokio::test]
