@@ -1,6 +1,6 @@
 //! Random commands on the state machine beside a naive model: replies, states, orders and counts agree after each step.
 //!
-//! 256 cases a run; `LONGSHORE_CASES=20000` sets another number, `LONGSHORE_SEED=…` runs one case again and prints its
+//! 256 cases a run; `LONGSHORE_MODEL_CASES=20000` sets another number, `LONGSHORE_MODEL_SEED=…` runs one case again and prints its
 //! steps. Restarts replay the recorded events and go on with the machine that they make.
 
 mod agree;
@@ -117,17 +117,17 @@ fn from_environment(name: &str) -> Option<u64> {
 
 #[test]
 fn the_machine_agrees_with_the_naive_model() {
-    if let Some(seed) = from_environment("LONGSHORE_SEED") {
+    if let Some(seed) = from_environment("LONGSHORE_MODEL_SEED") {
         run_case(seed, true);
         return;
     }
-    let cases = from_environment("LONGSHORE_CASES").unwrap_or(256);
+    let cases = from_environment("LONGSHORE_MODEL_CASES").unwrap_or(256);
     #[expect(clippy::disallowed_methods, reason = "every run draws other cases; a failure prints its seed")]
     let first = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64 * 100_000;
     println!("{cases} cases, seeds from {first}");
     let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..if cases > 1_000 { 4 } else { 2 } {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +136,9 @@ fn the_machine_agrees_with_the_naive_model() {
                     }
                     let seed = first + at;
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run_case(seed, false))) {
-                        eprintln!("seed {seed} fails; see its steps with LONGSHORE_SEED={seed}");
+                        eprintln!("seed {seed} fails; see its steps with LONGSHORE_MODEL_SEED={seed}");
+                        // The others need not go on.
+                        next.store(cases, Ordering::Relaxed);
                         std::panic::resume_unwind(panic);
                     }
                 }
