@@ -12,6 +12,8 @@ use crate::model::{Error, Word};
 
 /// The port of a server that names none.
 const DEFAULT_PORT: u16 = 7600;
+/// What may stand before `://`, where a password can follow.
+const SCHEMES: [&str; 5] = ["longshore", "redis", "rediss", "postgres", "postgresql"];
 const ALLOWED: &str = "longshore://HOST:PORT, redis://HOST:PORT, log:DIR or memory:";
 
 /// Where an engine is.
@@ -89,7 +91,10 @@ fn remote(rest: &str) -> Option<EngineUrl> {
     };
     let (host, port) = match address.strip_prefix('[') {
         // An IPv6 address stands in brackets, since it has colons of its own.
-        Some(v6) => v6.split_once(']').map(|(host, tail)| (host, tail.strip_prefix(':')))?,
+        Some(v6) => match v6.split_once(']')? {
+            (host, "") => (host, None),
+            (host, tail) => (host, Some(tail.strip_prefix(':')?)),
+        },
         None => address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port))),
     };
     let port = port.map_or(Some(DEFAULT_PORT), |port| port.parse().ok())?;
@@ -109,10 +114,10 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 /// `text` without what may be a password.
 fn redacted(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://…@{address}"),
-        _ => text.to_owned(),
-    }
+    let Some((login, address)) = text.rsplit_once('@') else { return text.to_owned() };
+    // Without the slashes nothing says where a scheme ends and a password begins.
+    let scheme = SCHEMES.iter().find(|scheme| login.strip_prefix(**scheme).is_some_and(|rest| rest.starts_with("://")));
+    scheme.map_or(format!("…@{address}"), |scheme| format!("{scheme}://…@{address}"))
 }
 
 impl fmt::Display for EngineUrl {
@@ -148,7 +153,8 @@ mod tests {
         check("longshore://127.0.0.1:7601", "longshore://127.0.0.1:7601");
         check("longshore://broker", "longshore://broker:7600");
         check("redis://:secret@broker:1/", "longshore://broker:1");
-        check("longshore://[::1]:7600", "longshore://[::1]:7600");
+        check("longshore://[::1]:7601", "longshore://[::1]:7601");
+        check("longshore://[::1]", "longshore://[::1]:7600");
         check("log:./longshore-data", "log:./longshore-data");
         check("memory:", "memory:");
     }
@@ -170,6 +176,10 @@ mod tests {
             check(text, &format!("engine is {shown}; allowed: {allowed}"));
         }
         check("longshore://secret@h", &format!("engine is longshore://…@h; allowed: {allowed}"));
+        check("redis::secret@host", &format!("engine is …@host; allowed: {allowed}"));
+        check(":secret@host:7600", &format!("engine is …@host:7600; allowed: {allowed}"));
+        check("longshore://[::1]7601", &format!("engine is longshore://[::1]7601; allowed: {allowed}"));
+        check("longshore://[::1]x", &format!("engine is longshore://[::1]x; allowed: {allowed}"));
         check("postgres://u:secret@h/db", "engine postgres://…@h/db: this build has no Postgres engine");
         check("rediss://h", "engine rediss://h: this build speaks no TLS; use longshore:// through a tunnel");
     }

@@ -45,6 +45,11 @@ impl JobHandle {
             left_ms -= now_ms;
             match self.engine.wait(self.number().into(), now_ms).await {
                 Err(error) if error.word == Word::Timeout && left_ms > 0 => {}
+                // The whole of what was asked, not its last hour.
+                Err(error) if error.word == Word::Timeout => {
+                    let within = format!("within {} ms", millis(timeout));
+                    return Err(Error { message: format!("job {} has not ended {within}", self.number()), ..error });
+                }
                 answer => return answer,
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use queue_core::engine::{Answer, Engine, EngineExt};
+use queue_core::engine::{Answer, Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
 use queue_core::model::{
     Added, Backoff, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobOptions, JobRef, JobState,
     LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word, WorkerView,
@@ -68,6 +68,21 @@ async fn a_job_can_be_waited_for_and_its_result_read() {
     assert_eq!(job.promote().await.expect("a delayed job"), JobState::Waiting);
     job.remove().await.expect("a waiting job");
     assert_eq!(job.show().await.expect_err("it is gone").word, Word::NoJob);
+}
+
+#[tokio::test]
+async fn a_wait_longer_than_one_call_says_the_whole_of_it() {
+    let clock = Arc::new(ManualClock::new(1_000));
+    let options = LocalOptions { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..LocalOptions::default() };
+    let engine: Arc<dyn Engine> = Arc::new(LocalEngine::memory(options));
+    let job = Queue::new(&engine, "emails").add_bytes("send", "1").await.expect("a job");
+    let waiting = tokio::spawn(async move { job.wait(Duration::from_secs(7_800)).await });
+    while !waiting.is_finished() {
+        clock.advance(60_000);
+        tokio::task::yield_now().await;
+    }
+    let error = waiting.await.expect("no panic").expect_err("nobody runs it");
+    assert_eq!((error.word, &*error.message), (Word::Timeout, "job #1 has not ended within 7800000 ms"));
 }
 
 #[tokio::test]

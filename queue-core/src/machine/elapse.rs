@@ -1,6 +1,8 @@
 //! What time alone does: starts, clock jumps, promotions, expiries, retention; in steps, so that no step is long.
 
-use super::queue::{NEVER, Tree};
+use std::collections::BTreeSet;
+
+use super::queue::Tree;
 use super::{By, Chance, Event, Machine, Sink};
 use crate::model::{JobNumber, Limits, Now};
 
@@ -34,14 +36,6 @@ impl Machine {
         let epoch = (self.last_token.epoch() + 1).max((now.wall / 1_000) as u32);
         let removal_from = if held { now.steady + HOLD_MS } else { 0 };
         self.emit(now, sink, &Event::Started { epoch, wall: now.wall, removal_from });
-        for queue in 0..self.queues.len() {
-            let active: Vec<u64> = self.queues[queue].tree(Tree::Active).iter().map(|&(_, job)| job).collect();
-            for job in active {
-                let more = self.rows.get(job).and_then(|row| row.more.as_ref());
-                let lease_ms = u64::from(more.expect("a leased job has a lease").lease_ms);
-                self.emit(now, sink, &Event::Extended { number: JobNumber(job), expires_at: now.steady + lease_ms });
-            }
-        }
         held
     }
 
@@ -71,17 +65,20 @@ impl Machine {
         steady.is_some_and(|due| due <= now.steady) || wall.is_some_and(|due| due <= now.wall)
     }
 
+    /// Does the first thing that is due: jobs that somebody waits for before what ages out.
     fn elapse_one(&mut self, now: Now, sink: &mut impl Sink) -> bool {
-        if let Some(&(due, tree, queue)) = self.timers.first().filter(|&&(due, ..)| due <= now.steady) {
-            debug_assert!(due != NEVER, "what is never due is not in the index");
-            self.come_due(now, Tree::ALL[usize::from(tree)], queue, sink);
-            return true;
-        }
-        if let Some(&(_, queue)) = self.wall_timers.first().filter(|&&(due, _)| due <= now.wall) {
-            self.come_due(now, Tree::DelayedWall, queue, sink);
-            return true;
-        }
-        false
+        let due = |timers: &BTreeSet<(u64, u8, u32)>| {
+            let &(_, tree, queue) = timers.first().filter(|&&(due, ..)| due <= now.steady)?;
+            Some((Tree::ALL[usize::from(tree)], queue))
+        };
+        let wall_due = || {
+            let &(_, queue) = self.wall_timers.first().filter(|&&(due, _)| due <= now.wall)?;
+            Some((Tree::DelayedWall, queue))
+        };
+        let first = due(&self.timers).or_else(wall_due).or_else(|| due(&self.aging));
+        let Some((tree, queue)) = first else { return false };
+        self.come_due(now, tree, queue, sink);
+        true
     }
 
     /// The head of one tree of one queue is due.

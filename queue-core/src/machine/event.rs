@@ -95,7 +95,8 @@ pub enum Event<'a> {
     StoreCreated {
         key: [u64; 2],
     },
-    /// A start of the broker. Removal by age holds until `removal_from` (steady).
+    /// A start of the broker: each live lease has its full length again, from the event's instant on. Removal by age
+    /// holds until `removal_from` (steady).
     Started {
         epoch: u32,
         wall: u64,
@@ -128,11 +129,14 @@ pub enum Event<'a> {
         number: JobNumber,
         rank: i64,
     },
+    /// `forget`: the place in the timeline of an older lease that it no longer shows, counted once the new one is there.
     Leased {
         number: JobNumber,
         token: LeaseToken,
         worker: u32,
         expires_at: u64,
+        #[serde(skip)]
+        forget: Option<u64>,
     },
     Extended {
         number: JobNumber,
@@ -265,9 +269,12 @@ pub enum Event<'a> {
         changed: u64,
         refused: u64,
     },
+    /// `forget`: an older one that is not kept any more.
     OperationEnded {
         operation: u64,
         state: OperationState,
+        #[serde(skip)]
+        forget: Option<u64>,
         by: By<'a>,
     },
 }

@@ -60,6 +60,7 @@ impl Machine {
             Event::Started { epoch, wall, removal_from } => {
                 self.last_token = self.last_token.max(LeaseToken::at_epoch(epoch));
                 self.move_clock(wall, removal_from);
+                (0..self.queues.len() as u32).for_each(|queue| self.renew_leases(queue));
             }
             Event::ClockMoved { wall, removal_from } => self.move_clock(wall, removal_from),
             Event::QueueCreated { queue, name } => {
@@ -93,8 +94,8 @@ impl Machine {
             Event::Enqueued(ref row) => self.fold_enqueued(position, row),
             Event::CameDue { number, rank } => self.wait_at(number.0, rank),
             Event::Promoted { number, rank, .. } => self.wait_at(number.0, rank),
-            Event::Leased { number, token, worker, expires_at } => {
-                self.fold_leased(number.0, token, worker, expires_at)
+            Event::Leased { number, token, worker, expires_at, forget } => {
+                self.fold_leased(number.0, token, worker, expires_at, forget);
             }
             Event::Extended { number, expires_at } => {
                 self.leave(number.0);
@@ -189,6 +190,23 @@ impl Machine {
         }
     }
 
+    /// Every live lease of a queue has its full length again.
+    fn renew_leases(&mut self, queue: u32) {
+        let active = std::mem::take(self.queues[queue as usize].tree_mut(Tree::Active));
+        let mut renewed: Vec<(u64, u64)> = Vec::with_capacity(active.len());
+        for (_, number) in active {
+            let mut digest = self.row_digest(number);
+            let at = self.steady;
+            let row = self.row(number);
+            row.at = at + u64::from(row.more().lease_ms);
+            renewed.push((row.at, number));
+            digest ^= self.row_digest(number);
+            self.rows_digest ^= digest;
+        }
+        *self.queues[queue as usize].tree_mut(Tree::Active) = renewed.into_iter().collect();
+        self.refresh(queue, Tree::Active);
+    }
+
     fn fold_enqueued(&mut self, position: u64, new: &NewRow<'_>) {
         let number = new.number.0;
         self.last_number = self.last_number.max(number);
@@ -240,7 +258,7 @@ impl Machine {
         }
     }
 
-    fn fold_leased(&mut self, number: u64, token: LeaseToken, worker: u32, expires_at: u64) {
+    fn fold_leased(&mut self, number: u64, token: LeaseToken, worker: u32, expires_at: u64, forget: Option<u64>) {
         self.last_token = self.last_token.max(token);
         self.workers.retain(worker);
         self.leave(number);
@@ -264,7 +282,9 @@ impl Machine {
             ended_at: 0,
             failure: None,
         };
-        if let Some(old) = more.push_lease(lease) {
+        more.timeline.push(lease);
+        if let Some(at) = forget {
+            let old = more.timeline.remove(at as usize);
             self.workers.release(old.worker);
             self.released.extend(old.failure.map(|failure| failure.error));
         }

@@ -17,14 +17,17 @@ const MAX: usize = 200;
 pub fn fingerprint(kind: &str, message: &str) -> String {
     let mut out = format!("{kind}: ");
     let mut rest = message.lines().next().unwrap_or("").trim();
+    let mut in_word = false;
     while !rest.is_empty() && out.len() < MAX {
         let mut chars = rest.chars();
         let first = chars.next().expect("not empty");
-        if let Some(end) = quoted(first, chars.as_str()) {
+        if let Some(end) = quoted(first, chars.as_str(), in_word) {
             out.push('Q');
             rest = &chars.as_str()[end..];
+            in_word = false;
             continue;
         }
+        in_word = first.is_alphanumeric();
         let word = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
         if word == 0 {
             out.push(first);
@@ -34,20 +37,20 @@ pub fn fingerprint(kind: &str, message: &str) -> String {
         push_word(&mut out, &rest[..word]);
         rest = &rest[word..];
     }
-    let end = (0..=MAX.min(out.len())).rev().find(|&at| out.is_char_boundary(at)).unwrap_or(0);
-    out.truncate(end);
+    out.truncate(out.floor_char_boundary(MAX));
     out
 }
 
-/// Where the quoted part that `first` opens ends, its closing quote included.
-fn quoted(first: char, rest: &str) -> Option<usize> {
-    let close = match first {
-        '"' | '`' => first,
-        // An apostrophe within a word is none: only one that is closed later counts.
-        '\'' => '\'',
+/// Where the quoted part that `first` opens ends, its closing quote included. An apostrophe between two letters, as in
+/// "can't", neither opens nor closes one.
+fn quoted(first: char, rest: &str, in_word: bool) -> Option<usize> {
+    let ends = |&at: &usize| first != '\'' || !rest[at + 1..].starts_with(char::is_alphanumeric);
+    match first {
+        '"' | '`' => {}
+        '\'' if !in_word => {}
         _ => return None,
-    };
-    rest.find(close).map(|at| at + close.len_utf8())
+    }
+    rest.match_indices(first).map(|(at, _)| at).find(ends).map(|at| at + first.len_utf8())
 }
 
 fn push_word(out: &mut String, word: &str) {
@@ -82,6 +85,16 @@ mod tests {
         same("first line\nsecond", "first line\nother");
         assert_ne!(fingerprint("exit", "disk full"), fingerprint("exit", "disk slow"));
         assert_ne!(fingerprint("exit", "x"), fingerprint("timeout", "x"));
+    }
+
+    #[test]
+    fn an_apostrophe_within_a_word_quotes_nothing() {
+        let of = |message| fingerprint("exit", message);
+        assert_eq!(of("can't open file 'alice'"), "exit: can't open file Q");
+        assert_eq!(of("can't open file 'alice'"), of("can't open file 'bob'"));
+        assert_ne!(of("can't open 'x'"), of("can't parse 'x'"));
+        assert_eq!(of("user 'o'brien' isn't there"), "exit: user Q isn't there");
+        assert_eq!(of("the workers' lock isn't free"), "exit: the workers' lock isn't free");
     }
 
     #[test]

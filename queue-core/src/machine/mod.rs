@@ -71,8 +71,10 @@ pub struct Machine {
     ids: Ids,
     settled: SettledTokens,
     operations: BTreeMap<u64, Operation>,
-    /// The head of each queue's trees: (due, tree, queue).
+    /// The head of each queue's trees: (due, tree, queue). What ages out stands apart and has its turn after everything
+    /// else that is due, or a queue that is to forget a million jobs would hold up every lease and delay.
     timers: BTreeSet<(u64, u8, u32)>,
+    aging: BTreeSet<(u64, u8, u32)>,
     wall_timers: BTreeSet<(u64, u32)>,
     rows_digest: u64,
     chain_digest: Mix,
@@ -112,6 +114,7 @@ impl Machine {
             settled: SettledTokens::default(),
             operations: BTreeMap::new(),
             timers: BTreeSet::new(),
+            aging: BTreeSet::new(),
             wall_timers: BTreeSet::new(),
             rows_digest: 0,
             chain_digest: Mix(0),
@@ -160,7 +163,8 @@ impl Machine {
         let steady = if self.operations.values().any(Operation::is_running) {
             Some(0)
         } else {
-            self.timers.first().map(|&(due, ..)| due)
+            let first = |timers: &BTreeSet<(u64, u8, u32)>| timers.first().map(|&(due, ..)| due);
+            first(&self.timers).into_iter().chain(first(&self.aging)).min()
         };
         (steady, self.wall_timers.first().map(|&(due, _)| due))
     }
@@ -255,9 +259,10 @@ impl Machine {
             }
             return;
         }
-        self.timers.remove(&(known, tree as u8, queue));
+        let timers = if tree.ages() { &mut self.aging } else { &mut self.timers };
+        timers.remove(&(known, tree as u8, queue));
         if head != NEVER {
-            self.timers.insert((head, tree as u8, queue));
+            timers.insert((head, tree as u8, queue));
         }
     }
 }

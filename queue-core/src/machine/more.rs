@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::event::Blob;
 use super::rows::Mix;
-use crate::model::{LeaseOutcome, Limits};
+use crate::model::LeaseOutcome;
 
 /// The rarer part of a row.
 #[derive(Debug, Default)]
@@ -74,13 +74,6 @@ impl More {
     /// The lease that runs or ran last.
     pub(crate) fn last_lease(&mut self) -> &mut LeaseRow {
         self.timeline.last_mut().expect("a job that was leased has a timeline")
-    }
-
-    /// Adds a lease; from the 101st on the 21st goes, and with it its error and its worker's name.
-    pub(crate) fn push_lease(&mut self, row: LeaseRow) -> Option<LeaseRow> {
-        self.timeline.push(row);
-        (self.timeline.len() > Limits::TIMELINE_FIRST + Limits::TIMELINE_LAST)
-            .then(|| self.timeline.remove(Limits::TIMELINE_FIRST))
     }
 
     /// Every blob it holds.

@@ -3,6 +3,8 @@
 //! An operation is a row like any other: what a step did stands in an event. Jobs enqueued after it began are not its
 //! own. Ended ones are kept to be read, the last 100.
 
+use std::collections::BTreeSet;
+
 use super::apply::Place;
 use super::elapse::NOBODY;
 use super::{By, Event, Machine, Sink};
@@ -84,7 +86,7 @@ impl Machine {
         if !running {
             return Err(Error::new(Word::State, format!("operation {operation} has ended; cancel needs running")));
         }
-        self.emit(now, sink, &Event::OperationEnded { operation, state: OperationState::Cancelled, by });
+        self.end_operation(now, operation, OperationState::Cancelled, by, sink);
         self.show_operation(operation)
     }
 
@@ -113,6 +115,14 @@ impl Machine {
         }
     }
 
+    /// Ends an operation; the one that ended first is forgotten once too many are kept.
+    fn end_operation(&mut self, now: Now, operation: u64, state: OperationState, by: By<'_>, sink: &mut impl Sink) {
+        let ended = self.operations.iter().filter_map(|(&number, row)| Some((row.ended_at?, number)));
+        let ended: BTreeSet<_> = ended.collect();
+        let forget = ended.first().filter(|_| ended.len() >= KEPT).map(|&(_, number)| number);
+        self.emit(now, sink, &Event::OperationEnded { operation, state, forget, by });
+    }
+
     /// One step of the oldest running operation.
     pub(super) fn advance_operations(&mut self, now: Now, sink: &mut impl Sink) {
         let Some((&number, operation)) = self.operations.iter().find(|(_, operation)| operation.is_running()) else {
@@ -129,11 +139,7 @@ impl Machine {
         let states: Vec<JobState> =
             super::apply::states_of(&filter).into_iter().filter(|&state| changes(&verb, state)).collect();
         let Ok((found, next)) = self.scan(&filter, &states, cursor, STEP) else {
-            self.emit(
-                now,
-                sink,
-                &Event::OperationEnded { operation: number, state: OperationState::Finished, by: NOBODY },
-            );
+            self.end_operation(now, number, OperationState::Finished, NOBODY, sink);
             return;
         };
         let looked_at = found.len() as u64;
@@ -154,11 +160,7 @@ impl Machine {
         let step = Event::OperationAdvanced { operation: number, cursor: &text, looked_at, changed, refused };
         self.emit(now, sink, &step);
         if next.is_none() {
-            self.emit(
-                now,
-                sink,
-                &Event::OperationEnded { operation: number, state: OperationState::Finished, by: NOBODY },
-            );
+            self.end_operation(now, number, OperationState::Finished, NOBODY, sink);
         }
     }
 
@@ -189,14 +191,12 @@ impl Machine {
                 row.changed += changed;
                 row.refused += refused;
             }
-            Event::OperationEnded { operation, state, .. } => {
+            Event::OperationEnded { operation, state, forget, .. } => {
                 let row = self.operations.get_mut(&operation).expect("an operation that ends is there");
                 row.state = state;
                 row.ended_at = Some(at);
-                let ended: Vec<u64> =
-                    self.operations.iter().filter(|(_, row)| !row.is_running()).map(|(&number, _)| number).collect();
-                for old in ended.iter().rev().skip(KEPT) {
-                    self.operations.remove(old);
+                if let Some(old) = forget {
+                    self.operations.remove(&old);
                 }
             }
             _ => unreachable!("an operation's event"),

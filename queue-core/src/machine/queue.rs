@@ -51,6 +51,11 @@ impl Tree {
         Self::DelayedWall,
         Self::CompletedOwn,
     ];
+
+    /// Whether its head ages out, which nobody waits for.
+    pub(crate) const fn ages(self) -> bool {
+        matches!(self, Self::Completed | Self::Dead | Self::Cancelled | Self::Keep | Self::Ids)
+    }
 }
 
 /// No timer.

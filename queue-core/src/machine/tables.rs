@@ -40,6 +40,7 @@ impl<T: Clone + Eq + Hash> Interned<T> {
             self.values.resize_with(at + 1, || None);
         }
         self.free.remove(&number);
+        assert!(self.values[at].is_none(), "a number in use is not given again");
         self.numbers.insert(value.clone(), number);
         self.values[at] = Some((value, 0));
     }

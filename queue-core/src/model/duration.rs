@@ -54,6 +54,28 @@ fn sum_ms(text: &str) -> Option<u64> {
     Some(total)
 }
 
+/// Milliseconds exactly, as they are typed: `1h30m15s`, `2s500ms`.
+///
+/// # Examples
+///
+/// ```
+/// use queue_core::model::duration;
+/// assert_eq!(duration::exact_ms(5_415_000), "1h30m15s");
+/// assert_eq!(duration::parse_ms("lease", "2s500ms")?, 2_500);
+/// # Ok::<(), queue_core::model::Error>(())
+/// ```
+pub fn exact_ms(ms: u64) -> String {
+    let mut left = ms;
+    let mut text = String::new();
+    for (unit, unit_ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        if left >= unit_ms {
+            text.push_str(&format!("{}{unit}", left / unit_ms));
+            left %= unit_ms;
+        }
+    }
+    if text.is_empty() { "0ms".to_owned() } else { text }
+}
+
 /// Milliseconds as people read them: the two largest units, such as `1h 30m`, `2.5s`, `340ms`.
 pub fn show_ms(ms: u64) -> String {
     let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
@@ -72,13 +94,24 @@ pub fn show_ms(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_ms, show_ms};
+    use super::{Limits, exact_ms, parse_ms, show_ms};
 
     #[test]
     fn what_is_shown_can_be_read_again() {
         for (ms, text) in [(0, "0ms"), (340, "340ms"), (30_000, "30s"), (5_400_000, "1h 30m"), (90_000_000, "1d 1h")] {
             assert_eq!(show_ms(ms), text);
             assert_eq!(parse_ms("d", text).expect(text), ms);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_exactly_is_read_as_the_same_number() {
+        for (ms, text) in [(0, "0ms"), (2_500, "2s500ms"), (5_415_000, "1h30m15s"), (86_400_001, "1d1ms")] {
+            assert_eq!(exact_ms(ms), text);
+        }
+        let some = (0..60).flat_map(|bit| [1u64 << bit, (1u64 << bit) - 1, (1u64 << bit) / 3 * 5]);
+        for ms in some.chain([Limits::DURATION_MS]).filter(|&ms| ms <= Limits::DURATION_MS) {
+            assert_eq!(parse_ms("d", &exact_ms(ms)), Ok(ms));
         }
     }
 

@@ -121,10 +121,6 @@ words! {
         Snoozed = "snoozed",
         /// It ran out: a stall.
         Expired = "expired",
-        /// The job was cancelled while it ran.
-        Cancelled = "cancelled",
-        /// The job was removed by force while it ran.
-        Removed = "removed",
     }
 }
 

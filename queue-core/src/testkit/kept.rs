@@ -3,7 +3,9 @@
 
 use super::identity::add_id;
 use super::rig::Rig;
-use crate::model::{Added, JobNumber, JobOptions, JobVerb, Outcome, QueueSettings};
+use crate::model::{
+    Added, Command, JobNumber, JobOptions, JobVerb, LeaseRef, LeasedJob, Outcome, QueueSettings, Settlement,
+};
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -44,6 +46,26 @@ pub async fn the_last_thousand_completed_jobs_are_kept(rig: &Rig) {
     assert_eq!(kept(rig, &numbers[..5]).await, [false, false, false, true, true]);
     assert!(rig.kept(more[2]).await);
     assert_eq!(rig.counts("q").await.completed, 1_000);
+}
+
+pub async fn what_is_due_does_not_wait_for_what_ages_out(rig: &Rig) {
+    let keep = |count| QueueSettings { keep_completed: Some(count), ..QueueSettings::default() };
+    rig.set("big", keep(u64::MAX)).await;
+    rig.add_many("big", 10_000).await;
+    for _ in 0..10 {
+        let complete = |job: &LeasedJob| Settlement {
+            lease: LeaseRef { number: job.number, token: job.token },
+            outcome: Outcome::Complete { result: None },
+        };
+        let settlements = rig.lease_up_to("big", 1_000).await.iter().map(complete).collect();
+        rig.done(Command::Settle { settlements, then_lease: None }).await;
+    }
+    let delayed = rig.add_with("q", JobOptions { delay_ms: Some(1_000), ..JobOptions::default() }).await;
+    // From now on 10,000 jobs are too many, longer than the delay is over.
+    rig.set("big", keep(0)).await;
+    rig.advance(1_000);
+    assert_eq!(rig.lease("q").await.number, delayed);
+    rig.pass(0, "the rest ages out", async || rig.counts("big").await.aged_out == 10_000).await;
 }
 
 pub async fn a_queue_may_keep_fewer_or_none(rig: &Rig) {

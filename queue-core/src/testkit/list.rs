@@ -325,6 +325,7 @@ macro_rules! engine_conformance {
         $crate::engine_conformance! { @cases $factory;
             kept {
                 the_last_thousand_completed_jobs_are_kept,
+                what_is_due_does_not_wait_for_what_ages_out,
                 a_queue_may_keep_fewer_or_none,
                 completed_jobs_are_kept_a_day,
                 cancelled_jobs_are_kept_alike,

@@ -4,6 +4,7 @@
 //! steps. Restarts replay the recorded events and go on with the machine that they make.
 
 mod agree;
+mod cases;
 mod draw;
 mod naive;
 mod store;

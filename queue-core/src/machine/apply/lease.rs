@@ -75,7 +75,12 @@ impl Machine {
             }
         };
         let token = self.last_token.next();
-        self.emit(now, sink, &Event::Leased { number: number(job), token, worker, expires_at: now.steady + lease_ms });
+        // From the 101st lease on the 21st goes, and with it its error and its worker's name.
+        let leases = self.rows.get(job).and_then(|row| row.more.as_ref()).map_or(0, |more| more.timeline.len());
+        let full = leases >= Limits::TIMELINE_FIRST + Limits::TIMELINE_LAST;
+        let forget = full.then_some(Limits::TIMELINE_FIRST as u64);
+        let expires_at = now.steady + lease_ms;
+        self.emit(now, sink, &Event::Leased { number: number(job), token, worker, expires_at, forget });
         let row = self.rows.get(job).expect("a job that was just leased is there");
         let policy = self.policies.get(row.policy);
         let more = row.more.as_ref();

@@ -35,8 +35,9 @@ fn decode_job(kind: u16, mut r: Reader<'_>) -> Result<Event<'_>, Wrong> {
     let event = match kind {
         kind::CAME_DUE => Event::CameDue { number, rank: r.i64()? },
         kind::LEASED => {
-            let (token, expires_at) = (LeaseToken(r.u64()?), r.u64()?);
-            Event::Leased { number, token, worker: r.u32()?, expires_at }
+            let (token, expires_at, worker, mut forget) = (LeaseToken(r.u64()?), r.u64()?, r.u32()?, None);
+            r.fields(|at, value| Ok(at == field::FORGET && forget.replace(u64_of(value)?).is_none()))?;
+            Event::Leased { number, token, worker, expires_at, forget }
         }
         kind::EXTENDED => Event::Extended { number, expires_at: r.u64()? },
         kind::COMPLETED => {
@@ -122,7 +123,12 @@ fn decode_administrative(kind: u16, mut r: Reader<'_>) -> Result<Event<'_>, Wron
         _ => {
             let (operation, state) = (r.u64()?, r.u8()?);
             let state = OperationState::from_u8(state).ok_or_else(|| format!("operation state {state} is unknown"))?;
-            Ok(Event::OperationEnded { operation, state, by: decode_by(&mut r)? })
+            let (mut forget, mut by) = (None, By::default());
+            r.fields(|at, value| match at {
+                field::FORGET => Ok(forget.replace(u64_of(value)?).is_none()),
+                _ => by_field(&mut by, at, value),
+            })?;
+            Ok(Event::OperationEnded { operation, state, forget, by })
         }
     }
 }

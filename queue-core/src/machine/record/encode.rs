@@ -89,8 +89,8 @@ fn encode_job(mut w: Writer<'_>, event: &Event<'_>) {
         Event::CameDue { rank, .. } => {
             w.u64(rank.cast_unsigned());
         }
-        Event::Leased { token, worker, expires_at, .. } => {
-            w.u64(token.0).u64(expires_at).u32(worker);
+        Event::Leased { token, worker, expires_at, forget, .. } => {
+            encode_forget(w.u64(token.0).u64(expires_at).u32(worker), forget);
         }
         Event::Extended { expires_at, .. } => {
             w.u64(expires_at);
@@ -173,8 +173,9 @@ fn encode_administrative(mut w: Writer<'_>, event: &Event<'_>) {
         Event::OperationAdvanced { operation, cursor, looked_at, changed, refused } => {
             w.u64(operation).u64(looked_at).u64(changed).u64(refused).bytes(cursor.as_bytes());
         }
-        Event::OperationEnded { operation, state, by } => {
+        Event::OperationEnded { operation, state, forget, by } => {
             encode_by(w.u64(operation).u8(state as u8), by);
+            encode_forget(&mut w, forget);
         }
         _ => unreachable!("only administrative events come here"),
     }
@@ -216,6 +217,12 @@ fn encode_policy(w: &mut Writer<'_>, policy: &Policy) {
 
 fn encode_by(w: &mut Writer<'_>, by: By<'_>) {
     w.field_unless_empty(field::ACTOR, by.actor.as_bytes()).field_unless_empty(field::REASON, by.reason.as_bytes());
+}
+
+fn encode_forget(w: &mut Writer<'_>, forget: Option<u64>) {
+    if let Some(forget) = forget {
+        w.field(field::FORGET, &forget.to_le_bytes());
+    }
 }
 
 const fn due_parts(due: Due) -> (u8, u64) {

@@ -74,6 +74,7 @@ mod field {
     pub(super) const TIMEOUT: u8 = 13;
     pub(super) const EXPIRES_IN: u8 = 14;
     pub(super) const KEEP: u8 = 15;
+    pub(super) const FORGET: u8 = 16;
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ fn samples() -> Vec<Event<'static>> {
         Event::Enqueued(row),
         Event::Enqueued(plain),
         Event::CameDue { number, rank: -1 },
-        Event::Leased { number, token: LeaseToken(9), worker: 1, expires_at: 2 },
+        Event::Leased { number, token: LeaseToken(9), worker: 1, expires_at: 2, forget: None },
+        Event::Leased { number, token: LeaseToken(9), worker: 1, expires_at: 2, forget: Some(20) },
         Event::Extended { number, expires_at: 3 },
         Event::Completed { number, late: true, result: Some(b"") },
         Event::Completed { number, late: false, result: None },
@@ -66,7 +67,8 @@ fn samples() -> Vec<Event<'static>> {
         Event::QueueResumed { queue: 1, by },
         Event::OperationStarted { operation: 1, verb: BulkVerb::Retry, filter: "{}", by },
         Event::OperationAdvanced { operation: 1, cursor: "", looked_at: 1, changed: 2, refused: 3 },
-        Event::OperationEnded { operation: 1, state: OperationState::Cancelled, by },
+        Event::OperationEnded { operation: 1, state: OperationState::Cancelled, forget: Some(2), by },
+        Event::OperationEnded { operation: 1, state: OperationState::Finished, forget: None, by: By::default() },
     ]
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is shown can be typed again.
 
-use super::super::{Backoff, BackoffKind, Error, Limits, duration};
+use super::super::{Backoff, BackoffKind, Error, duration};
 
 const ALLOWED: &str = "fixed:DELAY or exponential:DELAY[:MAX], then perhaps :JITTER%, such as exponential:5s:1h:20%";
 
@@ -31,14 +31,11 @@ pub fn parse(flag: &str, text: &str) -> Result<Backoff, Error> {
 
 /// Shows a backoff as it is typed; a growth other than doubling is named behind it.
 pub fn show(backoff: &Backoff) -> String {
-    let short = |ms| duration::show_ms(ms).replace(' ', "");
+    let exact = duration::exact_ms;
     let mut text = match backoff.kind {
-        BackoffKind::Fixed => format!("fixed:{}", short(backoff.delay_ms)),
-        BackoffKind::Exponential => format!("exponential:{}:{}", short(backoff.delay_ms), short(backoff.max_ms)),
+        BackoffKind::Fixed => format!("fixed:{}", exact(backoff.delay_ms)),
+        BackoffKind::Exponential => format!("exponential:{}:{}", exact(backoff.delay_ms), exact(backoff.max_ms)),
     };
-    if backoff.kind == BackoffKind::Fixed && backoff.max_ms < Limits::DURATION_MS.min(backoff.delay_ms) {
-        text = format!("fixed:{}", short(backoff.max_ms));
-    }
     if backoff.jitter_percent > 0 {
         text.push_str(&format!(":{}%", backoff.jitter_percent));
     }
@@ -54,10 +51,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_typed() {
-        for text in ["fixed:500ms", "exponential:5s:1h", "exponential:5s:1h:20%", "exponential:1s:1h30m", "fixed:2s:5%"]
-        {
+        for text in ["fixed:500ms", "exponential:5s:1h", "exponential:5s:1h:20%", "exponential:2s500ms:1h30m15s"] {
             assert_eq!(super::show(&super::parse("--backoff", text).expect(text)), text);
         }
+        assert_eq!(super::show(&super::parse("--backoff", "fixed:2s:5%").expect("fixed")), "fixed:2s:5%");
+        // As JSON makes it, with the cap that only growing pauses have.
+        let long = Backoff { max_ms: 3_600_000, ..Backoff::fixed(7_200_000) };
+        assert_eq!(super::show(&long), "fixed:2h");
         assert_eq!(super::show(&Backoff::default()), "exponential:5s:1h:20%");
         assert_eq!(super::parse("b", "exponential:5s").expect("a default cap").max_ms, 3_600_000);
     }

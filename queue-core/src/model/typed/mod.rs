@@ -118,11 +118,10 @@ pub fn show(effective: &Effective) -> (String, String) {
         return (effective.setting.clone(), effective.value.to_string());
     };
     let number = effective.value.as_u64();
-    let short = |ms: u64| duration::show_ms(ms).replace(' ', "");
     let text = match (setting.kind, number) {
         (Kind::Count, Some(u64::MAX)) => "all".to_owned(),
         (Kind::TimeOr(none), Some(0)) => none.to_owned(),
-        (Kind::TimeOr(_) | Kind::Time(..), Some(ms)) => short(ms),
+        (Kind::TimeOr(_) | Kind::Time(..), Some(ms)) => duration::exact_ms(ms),
         (Kind::Backoff, _) => match serde_json::from_value::<Backoff>(effective.value.clone()) {
             Ok(shown) => backoff::show(&shown),
             Err(_) => effective.value.to_string(),
@@ -156,6 +155,8 @@ mod tests {
             let set = serde_json::to_value(parse(&format!("{name}={text}")).expect("shown").set).expect("plain data");
             assert_eq!(&set[field], value, "{name}={text}");
         }
+        let odd = Effective { setting: "lease_ms".into(), value: 5_415_250.into(), source: SettingSource::Default };
+        assert_eq!(super::show(&odd).1, "1h30m15s250ms");
     }
 
     #[test]

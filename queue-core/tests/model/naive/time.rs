@@ -29,7 +29,7 @@ impl Model {
         }
     }
 
-    /// The first thing due: (clock, when, what, queue, job). Wall times come after all steady ones.
+    /// The first thing due: (class, when, what, queue, job). Wall times come after the steady ones, ageing after both.
     fn next_due(&self) -> Option<(u8, u64, What, usize, u64)> {
         let mut due = Vec::new();
         for (&number, job) in &self.jobs {
@@ -41,10 +41,10 @@ impl Model {
                 _ => {}
             }
             due.extend(job.dies_at.map(|at| (0, at, What::Death, queue, number)));
-            due.extend(self.ages_out(number, job).map(|at| (0, at, What::Age, queue, number)));
+            due.extend(self.ages_out(number, job).map(|at| (2, at, What::Age, queue, number)));
         }
-        let now = [self.now.steady, self.now.wall];
-        due.retain(|&(clock, at, ..)| at <= now[usize::from(clock)]);
+        let now = [self.now.steady, self.now.wall, self.now.steady];
+        due.retain(|&(class, at, ..)| at <= now[usize::from(class)]);
         due.into_iter().min()
     }
 
