@@ -15,8 +15,6 @@ use tokio::time::Instant;
 pub(crate) const CHUNK_LINES: usize = 100;
 /// How long a line waits for others.
 const LINGER: Duration = Duration::from_millis(200);
-/// Longest line, in bytes; the rest of a longer one is cut off.
-const LINE_BYTES: usize = 8 << 10;
 
 /// The waiting lines of one lease.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ impl JobLog {
         if waiting.closed {
             return Pushed::Joined;
         }
-        let text = text[..text.floor_char_boundary(LINE_BYTES)].to_owned();
+        let text = text[..text.floor_char_boundary(Limits::LOG_LINE_BYTES)].to_owned();
         waiting.bytes += text.len();
         waiting.lines.push_back(LogLine { source, text });
         while waiting.lines.len() > Limits::LOG_LINES || waiting.bytes > Limits::LOG_BYTES {

@@ -17,7 +17,7 @@ use crate::parse::payload::unreadable;
 
 /// Most jobs in a batch: large enough to share a sync, small enough for a bar that moves.
 const BATCH_JOBS: usize = 1_000;
-/// Most payload bytes in a batch, far below the engine's limit of 16 MiB.
+/// Most bytes in a batch, far below the engine's limit of 16 MiB.
 const BATCH_BYTES: usize = 4 << 20;
 /// Most wrong lines that are shown.
 const SHOWN_WRONG: usize = 20;
@@ -87,7 +87,7 @@ fn batch(jobs: &mut std::iter::Peekable<impl Iterator<Item = NewJob>>) -> Vec<Ne
     let mut batch: Vec<NewJob> = Vec::new();
     let mut bytes = 0;
     while let Some(job) = jobs.next_if(|job| {
-        bytes += job.payload.len();
+        bytes += job.stored_bytes();
         batch.len() < BATCH_JOBS && (batch.is_empty() || bytes <= BATCH_BYTES)
     }) {
         batch.push(job);

@@ -439,6 +439,7 @@ impl Machine {
 
     fn fold_settings(&mut self, queue: u32, set: &str, reset: &[&str], config: Option<&str>, actor: &str) {
         let expect = "settings in the journal are the model's";
+        let actor = config.map_or(actor, |_| super::apply::CONFIG);
         let entry = &mut self.queues[queue as usize];
         let mut merged = serde_json::to_value(&entry.settings).expect(expect);
         let merged_map = merged.as_object_mut().expect(expect);

@@ -15,13 +15,16 @@ impl Limits {
     pub const ERROR_BYTES: usize = 8 << 10;
     /// Most log lines kept for a job.
     pub const LOG_LINES: usize = 1_000;
+    /// Longest log line, in bytes (8 KiB); a longer one is cut, not refused.
+    pub const LOG_LINE_BYTES: usize = 8 << 10;
     /// Most log bytes kept for a job (64 KiB).
     pub const LOG_BYTES: usize = 64 << 10;
     /// Longest progress value, in bytes (4 KiB).
     pub const PROGRESS_BYTES: usize = 4 << 10;
     /// Most jobs in one enqueue.
     pub const BATCH_JOBS: usize = 10_000;
-    /// Most payload and header bytes in one enqueue (16 MiB).
+    /// Most bytes of a client's own in one enqueue or one settle call (16 MiB): payloads, headers as JSON, ids and tags;
+    /// results and failures.
     pub const BATCH_BYTES: usize = 16 << 20;
     /// Longest name of a queue, job, tag, header, worker or id, in bytes.
     pub const NAME_BYTES: usize = 255;
@@ -48,6 +51,8 @@ impl Limits {
     pub const LEASE_BYTES: usize = 4 << 20;
     /// Most queues in one lease call.
     pub const LEASE_QUEUES: usize = 1_000;
+    /// Most queues in the server's file of settings.
+    pub const CONFIG_QUEUES: usize = 1_000;
     /// Longest a lease or wait call may wait, in milliseconds (1 h).
     pub const WAIT_MS: u64 = 3_600_000;
     /// Most rows in one page of a list.

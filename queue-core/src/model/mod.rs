@@ -18,6 +18,7 @@ mod limits;
 mod options;
 mod reply;
 mod settings;
+pub(crate) mod size;
 pub mod typed;
 mod worker;
 

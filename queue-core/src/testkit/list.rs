@@ -41,6 +41,15 @@ macro_rules! engine_conformance {
                 a_reconnected_worker_releases_no_other_workers_leases,
                 a_beat_needs_a_workers_name,
             }
+            bounds {
+                what_each_job_of_a_batch_carries_counts,
+                the_batch_with_the_most_around_its_bytes_is_taken,
+                results_of_sixteen_mebibytes_are_settled_at_once_and_no_more,
+                ten_thousand_failures_of_sixteen_mebibytes_are_settled_at_once_and_no_more,
+                a_line_of_a_log_is_cut_at_eight_kibibytes,
+                a_file_of_settings_names_at_most_a_thousand_queues_each_once,
+                a_file_of_settings_is_its_own_source_whoever_applies_it,
+            }
             clauses {
                 clause_2_a_command_is_applied_whole_or_not_at_all,
                 clause_3_each_command_sees_what_those_before_it_did,
@@ -459,6 +468,7 @@ mod tests {
     fn every_case_stands_in_a_group() {
         check_listed("batches", include_str!("batches.rs"));
         check_listed("beats", include_str!("beats.rs"));
+        check_listed("bounds", include_str!("bounds.rs"));
         check_listed("clauses", include_str!("clauses.rs"));
         check_listed("deaths", include_str!("deaths.rs"));
         check_listed("feed", include_str!("feed.rs"));

@@ -10,6 +10,7 @@ mod rig;
 
 pub mod batches;
 pub mod beats;
+pub mod bounds;
 pub mod cells;
 pub mod clauses;
 pub mod deaths;

@@ -6,7 +6,7 @@ use super::add::OptionsCache;
 use super::arguments::Arguments;
 use super::words::Words;
 use super::{Call, Form, Request};
-use crate::model::{Command, Context, Error, QueueSettings, SettingsPatch, json};
+use crate::model::{Command, Context, Error, Limits, QueueSettings, SettingsPatch, json};
 
 fn administrative(arguments: &mut Arguments<'_>, command: Command) -> Result<Call, Error> {
     let context = arguments.administrative(|_, _| Ok(false))?;
@@ -25,7 +25,7 @@ pub(super) fn encode_set(queue: &str, patch: &SettingsPatch, context: &Context, 
 }
 
 pub(super) fn parse_config(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let count = arguments.integer("count", 0..=100_000)?;
+    let count = arguments.integer("count", 0..=Limits::CONFIG_QUEUES as u64)?;
     let mut queues = Vec::new();
     for _ in 0..count {
         let queue = arguments.text("queue")?.to_owned();

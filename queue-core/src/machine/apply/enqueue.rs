@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::super::{Due, Event, Machine, NewRow, Policy, Sink};
-use super::{check_bytes, check_name};
+use super::check_name;
 use crate::model::{Added, Enqueued, Error, JobNumber, JobOptions, Limits, NewJob, Now, QueueSettings, Reply};
 
 impl JobOptions {
@@ -184,7 +184,6 @@ fn check_batch(jobs: &[NewJob]) -> Result<(), Error> {
     if jobs.is_empty() || jobs.len() > Limits::BATCH_JOBS {
         return Err(Error::bad_arg("jobs", format_args!("a list of {}", jobs.len()), "1 to 10000 jobs in one enqueue"));
     }
-    let mut bytes = 0;
     let mut checked: Option<&Arc<JobOptions>> = None;
     for (at, job) in jobs.iter().enumerate() {
         let check = || {
@@ -200,8 +199,6 @@ fn check_batch(jobs: &[NewJob]) -> Result<(), Error> {
             _ => Error::new(error.word, format!("job {} of the batch: {}", at + 1, error.message)),
         })?;
         checked = Some(&job.options);
-        bytes +=
-            job.payload.len() + job.options.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     }
-    check_bytes("the batch", bytes, Limits::BATCH_BYTES)
+    Ok(())
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::super::rows::{EXPIRED, Row};
 use super::super::{Event, Machine, Sink};
-use super::{check_bytes, check_name, number};
+use super::{check_bytes, check_name, cut, number};
+use crate::model::size::json_bytes;
 use crate::model::{
     Error, Extension, JobState, LeaseOrder, LeaseRef, LeaseToken, LeasedJob, Limits, LogLine, Now, Reply, Word,
 };
@@ -176,10 +177,9 @@ impl Machine {
         if lines.is_empty() {
             return Ok(Reply::Done);
         }
-        let lines = newest(lines);
-        let chunk = serde_json::to_vec(lines).expect("log lines are plain data");
+        let (chunk, lines) = newest(lines);
         let kept: &[super::super::more::LogChunk] = row.more.as_ref().map_or(&[], |more| &more.log);
-        let (mut count, mut bytes) = (lines.len(), chunk.len());
+        let (mut count, mut bytes) = (lines, chunk.len());
         let mut drop = kept.len();
         for old in kept.iter().rev() {
             count += old.lines as usize;
@@ -189,22 +189,31 @@ impl Machine {
             }
             drop -= 1;
         }
-        let event = Event::Logged { number: lease.number, lines: lines.len() as u32, drop: drop as u32, chunk: &chunk };
+        let event = Event::Logged { number: lease.number, lines: lines as u32, drop: drop as u32, chunk: &chunk };
         self.emit(now, sink, &event);
         Ok(Reply::Done)
     }
 }
 
-/// The newest lines that a job's log can hold.
-fn newest(lines: &[LogLine]) -> &[LogLine] {
+/// The newest lines that a job's log can hold, each cut to its bound, as they are stored; and how many they are.
+fn newest(lines: &[LogLine]) -> (Vec<u8>, usize) {
     let mut bytes = 0;
-    let fits = lines.iter().rev().take(Limits::LOG_LINES).take_while(|line| {
-        // The line's JSON form around it; at least one line is kept, cut by the worker's own bound.
-        bytes += line.text.len() + 32;
-        bytes <= Limits::LOG_BYTES
-    });
-    &lines[lines.len() - fits.count().max(1)..]
+    let fits = |line: &&LogLine| {
+        // What JSON makes of the text counts, since that is kept; one line fits, whatever is in it.
+        bytes += json_bytes(cut(&line.text, Limits::LOG_LINE_BYTES)) + LINE_AROUND;
+        bytes < Limits::LOG_BYTES
+    };
+    let count = lines.iter().rev().take(Limits::LOG_LINES).take_while(fits).count();
+    let newest = lines[lines.len() - count..].iter();
+    let cut =
+        |line: &LogLine| LogLine { source: line.source, text: cut(&line.text, Limits::LOG_LINE_BYTES).to_owned() };
+    let chunk = serde_json::to_vec(&newest.map(cut).collect::<Vec<_>>()).expect("log lines are plain data");
+    (chunk, count)
 }
+
+/// Bytes of a stored line beside its text, the comma included: `{"source":"out","text":},`.
+const LINE_AROUND: usize = 25;
+const _: () = assert!(Limits::LOG_LINE_BYTES * 6 + LINE_AROUND + 4 <= Limits::LOG_BYTES, "one line fits");
 
 pub(super) fn headers(row: &Row, sink: &impl Sink) -> BTreeMap<String, String> {
     let headers = row.more.as_ref().and_then(|more| more.headers);

@@ -7,11 +7,13 @@ mod lease;
 mod queues;
 mod read;
 mod settle;
+mod size;
 mod verbs;
 
 use super::{Blob, By, Chance, Event, Machine, Sink};
 use crate::model::{Command, Context, Error, JobNumber, JobRef, Limits, Now, Reply};
 
+pub(super) use queues::CONFIG;
 pub(super) use read::{Place, states_of};
 
 /// Who did it and why, as one text.
@@ -71,6 +73,7 @@ impl Machine {
         command: &Command,
         sink: &mut impl Sink,
     ) -> Result<Reply, Error> {
+        size::check_size(command)?;
         let reply = match command {
             Command::Enqueue { queue, jobs } => self.enqueue(now, queue, jobs, sink),
             Command::Lease(order) => self.lease(now, order, sink).map(Reply::Leased),
@@ -82,7 +85,7 @@ impl Machine {
             Command::Log { lease, lines } => self.log(now, *lease, lines, sink),
             Command::Job { job, verb } => self.job_verb(now, By::of(context)?, job, verb, sink),
             Command::SetQueue { queue, patch } => self.set_queue(now, By::of(context)?, queue, patch, sink),
-            Command::ApplyConfig { queues } => self.apply_config(now, queues, sink),
+            Command::ApplyConfig { queues } => self.apply_config(now, By::of(context)?, queues, sink),
             Command::Pause { queue } => self.pause(now, By::of(context)?, queue, sink),
             Command::Resume { queue } => self.resume(now, By::of(context)?, queue, sink),
             Command::StartOperation { verb, filter } => {

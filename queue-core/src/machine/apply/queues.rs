@@ -1,13 +1,15 @@
 //! Queue settings, the server's file of them, pause and resume.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::super::{By, Event, Machine, Sink};
 use super::check_name;
-use crate::model::{Effective, Error, Now, QueueSettings, Reply, SettingSource, SettingsPatch};
+use crate::model::{Effective, Error, Limits, Now, QueueSettings, Reply, SettingSource, SettingsPatch};
 
-/// The actor of the server's file.
-const CONFIG: &str = "config";
+/// Whom a value of the server's file is set by, whoever applied it.
+pub(in super::super) const CONFIG: &str = "config";
 
 fn fields(settings: &QueueSettings) -> Map<String, Value> {
     match serde_json::to_value(settings) {
@@ -46,19 +48,27 @@ impl Machine {
     }
 
     /// Applies the file's values where they changed since it was last applied, so that what somebody set by hand in
-    /// between stays.
+    /// between stays. A queue that the file names no more loses what the file had set.
     pub(super) fn apply_config(
         &mut self,
         now: Now,
+        by: By<'_>,
         queues: &[(String, QueueSettings)],
         sink: &mut impl Sink,
     ) -> Result<Reply, Error> {
+        if queues.len() > Limits::CONFIG_QUEUES {
+            return Err(Error::bad_arg("queues", format_args!("a list of {}", queues.len()), "at most 1000 queues"));
+        }
+        let mut named = BTreeSet::new();
         for (name, settings) in queues {
             check_name("queue", name)?;
             settings.check().map_err(|error| Error::new(error.word, format!("queues.{name}: {}", error.message)))?;
+            if !named.insert(name.as_str()) {
+                return Err(Error::bad_arg("queues", name, "each queue once"));
+            }
         }
         let gone = self.queues.iter().filter(|queue| queue.config != QueueSettings::default());
-        let gone = gone.filter(|queue| !queues.iter().any(|(name, _)| **name == *queue.name));
+        let gone = gone.filter(|queue| !named.contains(&*queue.name));
         let gone: Vec<_> = gone.map(|queue| (queue.name.to_string(), QueueSettings::default())).collect();
         for (name, settings) in queues.iter().chain(&gone) {
             let queue = self.ensure_queue(now, name, sink);
@@ -73,7 +83,6 @@ impl Machine {
             let reset: Vec<String> =
                 old.keys().filter(|field| !new.contains_key(*field)).filter(ours).cloned().collect();
             let reset = reset.iter().map(String::as_str).collect();
-            let by = By { actor: CONFIG, reason: "" };
             let event = Event::QueueSet { queue, set: &json(&set), reset, config: Some(&json(&new)), by };
             self.emit(now, sink, &event);
         }
