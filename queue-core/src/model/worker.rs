@@ -41,9 +41,10 @@ pub struct Beat {
     pub queues: Vec<String>,
     /// How many jobs it runs at once.
     pub concurrency: u32,
-    /// The leases it holds. After a new connection every other lease of this worker is released.
+    /// The leases it holds.
     pub leases: Vec<LeaseRef>,
-    /// Whether this is the first beat over a new connection.
+    /// Whether every lease of this worker that is not among `leases` is released, uncounted: what was handed out may not
+    /// have arrived, as after a new connection or at the worker's end. No call that leases may be under way meanwhile.
     pub reconnected: bool,
     /// It stops: take it out of the registry.
     pub leaving: bool,

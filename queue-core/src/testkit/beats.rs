@@ -100,6 +100,17 @@ pub async fn a_reconnected_workers_other_leases_are_released(rig: &Rig) {
     rig.complete(&leased[1]).await;
 }
 
+pub async fn a_worker_that_leaves_may_give_back_what_it_does_not_hold(rig: &Rig) {
+    rig.add_many("q", 2).await;
+    let leased = rig.lease_up_to("q", 2).await;
+    let orders = beat(rig, Beat { reconnected: true, leaving: true, ..beat_with(&[&leased[0]]) }).await;
+    assert_eq!(orders, Orders::default());
+    rig.until("the other lease is released", async || rig.counts("q").await.waiting == 1).await;
+    assert_eq!(rig.state(leased[0].number).await, JobState::Active, "the lease it names goes on");
+    assert_eq!(rig.job(leased[1].number).await.leases[0].outcome, LeaseOutcome::Released);
+    assert_eq!(rig.engine().workers().await, Ok(Vec::new()));
+}
+
 pub async fn a_reconnected_worker_releases_no_other_workers_leases(rig: &Rig) {
     let number = rig.add("q").await;
     let order = LeaseOrder { worker: "another".into(), ..super::rig::order("q", 1) };

@@ -38,6 +38,7 @@ macro_rules! engine_conformance {
                 a_beat_is_told_of_lost_leases,
                 a_plain_beat_releases_nothing,
                 a_reconnected_workers_other_leases_are_released,
+                a_worker_that_leaves_may_give_back_what_it_does_not_hold,
                 a_reconnected_worker_releases_no_other_workers_leases,
                 a_beat_needs_a_workers_name,
             }

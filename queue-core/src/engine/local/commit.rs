@@ -3,13 +3,14 @@
 //! Whoever finds the open frame not empty and no commit running writes and syncs it, then wakes all who waited for it.
 //! A disk that takes long is synced on a helper thread, so that the loop fills the next frame meanwhile.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::tail::{self, KeptRecord, Tail};
 use super::{Shared, Store, feed, journal_error};
 use crate::journal::{Commit, Committed, Storage};
-use crate::model::{Beat, Error, EventPage, LeaseRef, Orders};
+use crate::model::{Beat, Error, EventPage, LeaseRef, LeaseToken, Orders};
 
 /// Above this moving average a sync runs on a helper thread, so that the loop reads and answers what needs no sync meanwhile.
 /// Not measured to matter for throughput: the bench's spike found no crossing, and at 2 ms a sync neither was faster.
@@ -216,8 +217,9 @@ impl<S: Storage> Store<S> {
             return Err(Error::bad_arg("worker", &beat.worker, "text of 1 to 255 bytes without control characters"));
         }
         if beat.reconnected {
-            let held: Vec<LeaseRef> = self.machine.leases_of(&beat.worker);
-            let dropped: Vec<LeaseRef> = held.into_iter().filter(|lease| !beat.leases.contains(lease)).collect();
+            let named: HashSet<LeaseToken> = beat.leases.iter().map(|lease| lease.token).collect();
+            let mut dropped: Vec<LeaseRef> = self.machine.leases_of(&beat.worker);
+            dropped.retain(|lease| !named.contains(&lease.token));
             self.release(&dropped)?;
         }
         let mut orders = Orders::default();
