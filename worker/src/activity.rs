@@ -19,8 +19,11 @@ pub enum Activity<'a> {
     Ended {
         /// The job as it was leased.
         job: &'a LeasedJob,
-        /// What was settled. Of a job that somebody cancelled everything but a completion means cancelled.
+        /// What was settled.
         outcome: &'a Outcome,
+        /// The handler was told that the job was cancelled, and did not complete it: so the job is cancelled, whatever
+        /// the outcome says.
+        cancelled: bool,
         /// How long the handler ran.
         ran: Duration,
     },

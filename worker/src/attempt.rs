@@ -1,12 +1,12 @@
 //! One attempt: finds the handler, runs it, stops it where it is to stop, and says what became of the job.
 //!
-//! The handler's future lives inside the attempt's task: dropping it is how a handler is ended by force. A panic in it
-//! is caught there and counts as a failed attempt.
+//! The handler's future lives inside the attempt's task: dropping it is how a handler is ended by force. A panic in it,
+//! while it runs or while it is dropped, is caught there, so that every lease that was begun is settled.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use queue_core::model::{LeaseRef, LeasedJob, Limits, Outcome, duration};
@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::Activity;
 use crate::batch::Ended;
 use crate::context::{Context, attempt_time};
-use crate::handler::{Handler, HandlerError, HandlerResult};
+use crate::handler::{Handler, HandlerError, HandlerResult, failed};
 use crate::held::Hold;
 use crate::joblog::JobLog;
-use crate::shared::Shared;
+use crate::shared::{Shared, panic_text};
 use crate::stop::{Stop, StopSignal};
 
 /// How a handler ended.
@@ -85,7 +85,12 @@ async fn drive(
     kill: &CancellationToken,
 ) -> Ending {
     let hold = Arc::clone(&context.hold);
-    let mut running = pin!(catch(async move { handler.run(context).await }));
+    if kill.is_cancelled() {
+        // Not even begun: a handler that never waits would otherwise be done by the time it is dropped.
+        hold.stop.give(Stop::Stopping);
+        return Ending::Dropped;
+    }
+    let mut running = Running(Some(Box::pin(async move { handler.run(context).await })));
     // An attempt without bound still has an instant, far away: one arm less to tell apart.
     let mut out_of_time = pin!(tokio::time::sleep(time.unwrap_or(Duration::from_millis(Limits::DURATION_MS))));
     let mut told = false;
@@ -108,28 +113,34 @@ async fn drive(
     }
 }
 
-/// Polls the handler so that a panic in it ends only this attempt.
-async fn catch(running: impl Future<Output = HandlerResult>) -> Ending {
-    let mut running = pin!(running);
-    std::future::poll_fn(|context| {
-        let running: Pin<&mut _> = running.as_mut();
+/// A handler's future. A panic in it ends only this attempt, be it polled or dropped.
+struct Running(Option<Pin<Box<dyn Future<Output = HandlerResult> + Send>>>);
+
+impl Future for Running {
+    type Output = Ending;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Ending> {
+        let running = self.0.as_mut().expect("it is there until it is dropped");
         // A future that panicked is never polled again, so nobody sees it half changed.
-        match std::panic::catch_unwind(AssertUnwindSafe(|| running.poll(context))) {
+        match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ending::Returned),
-            Err(panic) => std::task::Poll::Ready(Ending::Panicked(panic_text(&*panic))),
+            Err(panic) => Poll::Ready(Ending::Panicked(panic_text(&*panic))),
         }
-    })
-    .await
+    }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("the handler panicked without a text").to_owned()
+impl Drop for Running {
+    fn drop(&mut self) {
+        let running = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(running))) {
+            tracing::warn!("a handler panicked while it was dropped: {}", panic_text(&*panic));
+        }
+    }
 }
 
 /// What became of the job.
 fn outcome_of(ending: Ending, stop: Option<Stop>, job: &LeasedJob, stop_within: Duration) -> Outcome {
-    let fail = |kind: &str, error: String| Outcome::Fail { kind: kind.to_owned(), error, retryable: true };
+    let fail = |kind: &str, error: String| failed(kind.to_owned(), error, true);
     match (stop, ending) {
         (Some(Stop::TimedOut), ending) => {
             let time = duration::show_ms(job.timeout_ms.unwrap_or(0));
@@ -161,7 +172,11 @@ fn complete(result: Option<bytes::Bytes>) -> Outcome {
 fn how_it_ended(ending: &Ending, stop_within: Duration) -> String {
     match ending {
         Ending::Returned(Ok(_)) => "; it then ended".to_owned(),
-        Ending::Returned(Err(error)) if error.kind() == "release" => String::new(),
+        // It ended because it was told to; a program's last words may say what it was about.
+        Ending::Returned(Err(error)) if error.is_release() => match error.text() {
+            "" => String::new(),
+            last_words => format!(": {last_words}"),
+        },
         Ending::Returned(Err(error)) => format!("; it then failed: {}", error.text()),
         Ending::Panicked(text) => format!("; it then panicked: {text}"),
         Ending::Dropped => {

@@ -11,12 +11,14 @@ use queue_core::engine::Answer;
 use queue_core::model::{Command, Error, LeaseOrder, LeaseRef, LeasedJob, LogLine, Outcome, Reply, Settlement, Word};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::activity::Activity;
 use crate::held::Hold;
 use crate::joblog::JobLog;
+use crate::stop::Stop;
 
 /// Most settlements in one call.
 pub(crate) const SETTLEMENTS: usize = 1_000;
-/// Bytes of results and error texts in one call; at least one settlement goes in any case.
+/// Bytes of results, error texts and log lines in one call; the settlement or log that exceeds it still goes.
 const BYTES: usize = 4 << 20;
 
 /// A handler's end on its way to the engine.
@@ -32,6 +34,15 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// That the engine counted it.
+    pub(crate) fn counted(&self) -> Activity<'_> {
+        let Self { job, outcome, ran, .. } = self;
+        // A cancel that the handler was told of decides, unless it completed all the same.
+        let completed = matches!(outcome, Outcome::Complete { .. });
+        let cancelled = !completed && matches!(self.hold.stop.why(), Some(Stop::Cancelled(_)));
+        Activity::Ended { job, outcome, cancelled, ran: *ran }
+    }
+
     fn bytes(&self) -> usize {
         match &self.outcome {
             Outcome::Complete { result } => result.as_ref().map_or(0, bytes::Bytes::len),
@@ -67,7 +78,7 @@ impl Batch {
         self.logs.is_empty() && self.ended.is_empty()
     }
 
-    /// Whether another settlement fits.
+    /// Whether another settlement or log fits.
     pub(crate) fn has_room(&self) -> bool {
         self.ended.len() < SETTLEMENTS && self.bytes < BYTES
     }
@@ -79,12 +90,17 @@ impl Batch {
 
     /// Adds a log's waiting lines.
     pub(crate) fn log(&mut self, log: &JobLog) {
-        self.logs.extend(log.take().into_iter().map(|lines| (log.lease, lines)));
+        self.lines(log.lease, log.take());
+    }
+
+    fn lines(&mut self, lease: LeaseRef, chunks: Vec<Vec<LogLine>>) {
+        self.bytes += chunks.iter().flatten().map(|line| line.text.len()).sum::<usize>();
+        self.logs.extend(chunks.into_iter().map(|lines| (lease, lines)));
     }
 
     /// Adds a settlement, with the last of its log.
     pub(crate) fn settle(&mut self, ended: Ended) {
-        self.logs.extend(ended.log.close().into_iter().map(|lines| (ended.log.lease, lines)));
+        self.lines(ended.log.lease, ended.log.close());
         self.bytes += ended.bytes();
         self.ended.push(ended);
     }
@@ -219,5 +235,15 @@ mod tests {
             }
         }
         assert!(!batch.has_room());
+        let mut batch = Batch::default();
+        let jobs = (0..1_000).take_while(|&number| {
+            let ended = ended(number, Outcome::Release);
+            for _ in 0..8 {
+                ended.log.push(LogSource::Out, &"x".repeat(8 << 10));
+            }
+            batch.settle(ended);
+            batch.has_room()
+        });
+        assert_eq!(jobs.count(), 63, "full logs count");
     }
 }

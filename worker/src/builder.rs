@@ -9,7 +9,7 @@ use queue_core::engine::Engine;
 use queue_core::model::{Error, Limits, is_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Observer;
@@ -167,6 +167,7 @@ impl WorkerBuilder {
             plan: watch::Sender::new(plan),
             held: Held::new(),
             link: Link::new(),
+            bringing: RwLock::default(),
             outbox: Arc::new(Outbox::default()),
             observer: self.observer,
             chance: Mutex::new(chance),
@@ -209,7 +210,7 @@ fn check_range(field: &str, value: u32, max: u32) -> Result<(), Error> {
     }
 }
 
-fn check_name(field: &str, name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Error> {
     match is_name(name) {
         true => Ok(()),
         false => Err(Error::bad_arg(field, name, "1 to 255 bytes of text without control characters")),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use queue_core::engine::{Engine, EngineExt};
-use queue_core::model::{Error, JobNumber, LeaseRef, LeaseToken, LeasedJob, LogSource};
+use queue_core::model::{Error, JobNumber, LeaseRef, LeaseToken, LeasedJob, Limits, LogSource};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +97,11 @@ impl Context {
     pub async fn progress(&self, value: impl Serialize + Send) -> Result<(), Error> {
         let json = serde_json::to_vec(&value)
             .map_err(|error| Error::bad_arg("progress", error, "a value that turns into JSON"))?;
+        // Not the engine's to find out: one that is longer than a request may be breaks the connection of all.
+        if json.len() > Limits::PROGRESS_BYTES {
+            let allowed = format!("at most {} bytes as JSON", Limits::PROGRESS_BYTES);
+            return Err(Error::bad_arg("progress", format!("{} bytes long", json.len()), &allowed));
+        }
         self.engine.progress(self.lease(), json.into()).await
     }
 

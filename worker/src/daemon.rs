@@ -12,12 +12,18 @@ use clap::{Parser, ValueEnum};
 use queue_core::EngineUrl;
 use queue_core::engine::Engine;
 use queue_core::model::{Error, duration, fragment};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::chance::{Chance, Pauses};
 use crate::config::{CONCURRENCY_MAX, Config};
 use crate::{Shutdown, Worker};
 
+/// Open files that one running program takes here, and those that the worker needs for itself.
+const FILES_EACH: u64 = 4;
+const FILES_BESIDE: u64 = 64;
+/// How long a server may take to take its leave.
+const LAST_CLOSE: Duration = Duration::from_secs(3);
 /// Where the engine is if nobody says.
 const ENGINE: &str = "longshore://127.0.0.1:7600";
 
@@ -41,7 +47,7 @@ pub struct Flags {
     #[arg(long, value_name = "TIME", env = "LONGSHORE_GRACE", value_parser = grace)]
     grace: Option<Duration>,
     /// The worker's name for itself; no two running workers may share one [default: HOST:PID:RANDOM]
-    #[arg(long, env = "LONGSHORE_WORKER_NAME")]
+    #[arg(long, env = "LONGSHORE_WORKER_NAME", value_parser = name)]
     name: Option<String>,
     /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
     #[arg(
@@ -72,6 +78,10 @@ fn grace(text: &str) -> Result<Duration, Error> {
     duration::parse_ms("grace", text).map(Duration::from_millis)
 }
 
+fn name(text: &str) -> Result<String, Error> {
+    crate::builder::check_name("name", text).map(|()| text.to_owned())
+}
+
 /// The whole daemon.
 pub async fn main(flags: Flags) -> ExitCode {
     match start(flags).await {
@@ -95,6 +105,7 @@ async fn start(flags: Flags) -> Result<(), (String, u8)> {
         return Ok(());
     }
     start_log(flags.log_format);
+    allow_files(flags.concurrency.unwrap_or(config.concurrency));
     let shutdown = Shutdown::new();
     shutdown.obey_signals().map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1))?;
     let Some(engine) = connect(&url, &shutdown).await.map_err(failed)? else { return Ok(()) };
@@ -103,7 +114,29 @@ async fn start(flags: Flags) -> Result<(), (String, u8)> {
     worker = flags.grace.into_iter().fold(worker, crate::WorkerBuilder::grace);
     worker = flags.name.into_iter().fold(worker, crate::WorkerBuilder::name);
     worker.run().await.map_err(|error| (format!("{url}: {error}"), error.word.exit_code()))?;
-    engine.close().await.map_err(failed)
+    let most = if engine.capabilities().resends { LAST_CLOSE } else { Duration::MAX };
+    // A server that has fallen silent does not hold up the end: all that was to be told is told or given up.
+    tokio::time::timeout(most, engine.close()).await.unwrap_or(Ok(())).map_err(failed)
+}
+
+/// Has the system allow as many open files as that many programs need, and no more, since programs inherit the bound.
+fn allow_files(concurrency: u32) {
+    let needed = u64::from(concurrency) * FILES_EACH + FILES_BESIDE;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|allowed| allowed >= needed) {
+        return;
+    }
+    let allowed = maximum.map_or(needed, |most| most.min(needed));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum });
+    if raised.is_err() || allowed < needed {
+        let message = "programs may lack open files, and their jobs are then put off; raise the limit (ulimit -n)";
+        tracing::warn!(
+            concurrency,
+            allowed = if raised.is_ok() { allowed } else { current.unwrap_or(0) },
+            needed,
+            message
+        );
+    }
 }
 
 fn summary(flags: &Flags, config: &Config, url: &EngineUrl) -> String {

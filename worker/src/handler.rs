@@ -92,7 +92,12 @@ impl HandlerError {
 
     /// Given back to its old place, uncounted.
     pub fn release() -> Self {
-        Self::new("release", "given back", Then::Release)
+        Self::new("release", "", Then::Release)
+    }
+
+    /// What was told to stop has done so; these were its last words, perhaps none.
+    pub(crate) fn stopped(last_words: String) -> Self {
+        Self::new("release", last_words, Then::Release)
     }
 
     /// The same with another kind: a short word such as `exit` that groups failures. What can be no kind (empty, more
@@ -110,7 +115,11 @@ impl HandlerError {
         &self.kind
     }
 
-    /// What went wrong.
+    pub(crate) const fn is_release(&self) -> bool {
+        matches!(self.then, Then::Release)
+    }
+
+    /// What went wrong; empty where nothing did.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -131,7 +140,7 @@ impl HandlerError {
 
     /// How the lease ends.
     pub(crate) fn into_outcome(self) -> Outcome {
-        let fail = |retryable| Outcome::Fail { kind: self.kind.into_owned(), error: self.text, retryable };
+        let fail = |retryable| failed(self.kind.into_owned(), self.text, retryable);
         match self.then {
             Then::Retry => fail(true),
             Then::Reject => fail(false),
@@ -141,6 +150,13 @@ impl HandlerError {
             Then::Release => Outcome::Release,
         }
     }
+}
+
+/// A failed attempt. Its text is cut to what is kept of it: a longer one could be more than a request may carry, and
+/// would take down the settlements beside it.
+pub(crate) fn failed(kind: String, mut error: String, retryable: bool) -> Outcome {
+    error.truncate(error.floor_char_boundary(Limits::ERROR_BYTES));
+    Outcome::Fail { kind, error, retryable }
 }
 
 impl<E: std::error::Error> From<E> for HandlerError {

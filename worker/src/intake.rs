@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use queue_core::model::{Context, LeaseRequest, LeasedJob};
+use queue_core::model::{Context, LeaseRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::attempt;
@@ -23,9 +23,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         loop {
             let slots = take_slots(&free).await;
             shared.link.wait_up().await;
-            let Some(jobs) = call(&shared, slots.len(), &mut pauses).await else { continue };
-            for (job, slot) in jobs.into_iter().zip(slots) {
-                attempt::start(&shared, job, slot);
+            match lease(&shared, slots).await {
+                Ok(()) => pauses.reset(),
+                Err(Missed::Changed) => {}
+                Err(Missed::Failed) => tokio::time::sleep(shared.pause(&mut pauses)).await,
             }
         }
     };
@@ -43,31 +44,44 @@ async fn take_slots(free: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
     std::iter::once(first).chain(std::iter::from_fn(|| Arc::clone(free).try_acquire_owned().ok())).collect()
 }
 
-/// One waiting call; `None` where it has to be made anew.
-async fn call(shared: &Shared, free: usize, pauses: &mut Pauses) -> Option<Vec<LeasedJob>> {
+/// Why a call brought nothing and is made anew.
+enum Missed {
+    /// What it asked for, or the link, is another now.
+    Changed,
+    /// The engine did not answer it; the link knows why.
+    Failed,
+}
+
+/// One waiting call, and the start of what it brings.
+async fn lease(shared: &Arc<Shared>, slots: Vec<OwnedSemaphorePermit>) -> Result<(), Missed> {
     let mut plan = shared.plan.subscribe();
     plan.mark_unchanged();
-    let Some(order) = shared.order(free) else {
+    let Some(order) = shared.order(slots.len()) else {
         // No queues: nothing to do until a reload brings some.
         let _closed = plan.changed().await.is_err();
-        return None;
+        return Err(Missed::Changed);
     };
-    let (context, request) = (Context::default(), LeaseRequest { order, wait_ms: WAIT_MS });
-    tokio::select! {
-        biased;
-        leased = shared.engine.lease(&context, request) => match leased {
-            Ok(jobs) => {
-                pauses.reset();
-                Some(jobs)
-            }
-            Err(error) => {
-                shared.link.down(&error);
-                tokio::time::sleep(shared.pause(pauses)).await;
-                None
-            }
-        },
-        // A new connection comes with a beat that names our leases; a lease made meanwhile would not be among them.
-        () = shared.link.wait_down() => None,
-        _ = plan.changed() => None,
+    let _until_started = shared.bringing.read().await;
+    if !shared.link.is_up() {
+        return Err(Missed::Changed);
     }
+    let (context, request) = (Context::default(), LeaseRequest { order, wait_ms: WAIT_MS });
+    let jobs = tokio::select! {
+        biased;
+        leased = shared.engine.lease(&context, request) => leased.map_err(|error| {
+            shared.link.down(&error);
+            Missed::Failed
+        })?,
+        // A beat that names our leases is to come, and waits for this call's end.
+        () = shared.link.wait_down() => return Err(Missed::Changed),
+        _ = plan.changed() => {
+            // Jobs may be on their way already.
+            shared.link.unsure();
+            return Err(Missed::Changed);
+        }
+    };
+    for (job, slot) in jobs.into_iter().zip(slots) {
+        attempt::start(shared, job, slot);
+    }
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! The keeper: beats, and extends leases, so that the engine knows this worker lives; and carries out what the engine
 //! orders about jobs that run here.
 //!
-//! The beat is also what finds the engine again after it was away: the first one over a new connection names the leases
-//! held, and until it is answered nothing else is asked.
+//! The beat is also what finds the engine again after it was away. It then has the engine take back every lease that it
+//! does not name: so it waits until no call is under way that could bring one, and keeps such calls back meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::chance::Pauses;
 use crate::held::token_of;
-use crate::link::is_hopeless;
+use crate::link::{is_final, is_hopeless};
 use crate::shared::Shared;
 
 /// Between beats while jobs run: a cancel waits for the next one, and is to reach its handler within a second.
@@ -25,17 +25,21 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Leases extended by one command.
 const EXTEND_CHUNK: usize = 1_000;
 
-/// Beats for as long as the worker lives; returns only an error that trying again cannot mend, before any success.
+/// Beats for as long as the worker lives; returns only an error that trying again cannot mend: before any success, what
+/// the engine refuses; at any time, that it has failed for good.
 pub(crate) async fn beat(shared: Arc<Shared>) -> Error {
     let (mut pauses, mut busy, mut link) = (Pauses::default(), shared.held.busy(), shared.link.watch());
     let mut met = false;
     loop {
         let beat_at = Instant::now();
-        match send_beat(&shared, false).await {
+        let whole = !shared.link.is_up();
+        let sent = if whole { whole_beat(&shared, false).await } else { plain_beat(&shared).await };
+        match sent {
             Ok(()) => {
                 met = true;
                 pauses.reset();
             }
+            Err(error) if is_final(&*shared.engine, &error) => return error,
             Err(error) if !met && is_hopeless(&error) => return error,
             Err(error) => {
                 shared.link.down(&error);
@@ -55,33 +59,60 @@ pub(crate) async fn beat(shared: Arc<Shared>) -> Error {
     }
 }
 
-/// The last beat: takes the worker out of the registry.
+/// The last beat: takes the worker out of the registry, and gives back what was on its way here.
 pub(crate) async fn leave(shared: &Shared) {
-    if let Err(error) = send_beat(shared, true).await {
+    if let Err(error) = whole_beat(shared, true).await {
         tracing::debug!("the engine was not told that this worker leaves: {error}");
     }
 }
 
-async fn send_beat(shared: &Shared, leaving: bool) -> Result<(), Error> {
-    let asked = shared.held.leases();
+async fn plain_beat(shared: &Shared) -> Result<(), Error> {
+    let beat = beat_of(shared, Kind::Plain);
+    let asked = beat.leases.clone();
+    let orders = answer(shared.engine.beat(beat)).await?;
+    // Leaves the link alone: if another call put it down meanwhile, this beat has not named every lease.
+    obey(shared, &asked, orders);
+    Ok(())
+}
+
+/// A beat that names every lease there is: the engine takes back the others of this worker.
+async fn whole_beat(shared: &Shared, leaving: bool) -> Result<(), Error> {
+    let (asked, orders) = answer(async {
+        let _no_lease_comes = shared.bringing.write().await;
+        let beat = beat_of(shared, if leaving { Kind::Last } else { Kind::Whole });
+        let asked = beat.leases.clone();
+        let orders = shared.engine.beat(beat).await?;
+        if !leaving {
+            shared.link.up();
+        }
+        Ok((asked, orders))
+    })
+    .await?;
+    obey(shared, &asked, orders);
+    Ok(())
+}
+
+/// What a beat says beside the leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Whole,
+    Last,
+}
+
+fn beat_of(shared: &Shared, kind: Kind) -> Beat {
     let queues = Arc::clone(&shared.plan.borrow().queues);
-    let beat = Beat {
+    Beat {
         worker: shared.name.clone(),
         host: shared.host.clone(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues: queues.iter().map(|(queue, _)| queue.clone()).collect(),
         concurrency: shared.concurrency,
-        leases: asked.clone(),
-        reconnected: !shared.link.is_up(),
-        leaving,
-    };
-    let orders = answer(shared.engine.beat(beat)).await?;
-    if !leaving {
-        shared.link.up();
+        leases: shared.held.leases(),
+        reconnected: kind != Kind::Plain,
+        leaving: kind == Kind::Last,
     }
-    obey(shared, &asked, orders);
-    Ok(())
 }
 
 /// Extends each lease a third of its length after it was last extended, many in one call.

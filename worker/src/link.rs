@@ -1,8 +1,9 @@
 //! The link to the engine: up or down, as the last call found it, and the log line for each change.
 //!
-//! Whoever's call fails puts it down; only a beat puts it up again, because the first beat over a new connection says
-//! which leases this worker knows, and must come before any new lease.
+//! Whoever's call fails puts it down; only a beat puts it up again: one that names every lease that this worker knows, so
+//! that the engine takes back those it does not know. Until that is answered nothing else is asked, least of all for jobs.
 
+use queue_core::engine::Engine;
 use queue_core::model::{Error, Word};
 use tokio::sync::watch;
 
@@ -16,6 +17,8 @@ pub(crate) struct Link {
 pub(crate) enum State {
     /// No call was answered yet.
     Starting,
+    /// The engine answers, but may have handed out jobs that did not arrive here.
+    Unsure,
     /// The engine answers.
     Up,
     /// The last call failed, with this.
@@ -27,12 +30,23 @@ impl Link {
         Self { state: watch::Sender::new(State::Starting) }
     }
 
-    /// A beat was answered.
+    /// A beat that named every lease was answered.
     pub(crate) fn up(&self) {
-        let changed = self.state.send_if_modified(|state| std::mem::replace(state, State::Up) != State::Up);
-        if changed {
+        let before = self.state.send_replace(State::Up);
+        if matches!(before, State::Starting | State::Down(_)) {
             tracing::info!("connected to the engine");
         }
+    }
+
+    /// A call was given up that may have brought jobs, or brought some that nobody here takes.
+    pub(crate) fn unsure(&self) {
+        self.state.send_if_modified(|state| {
+            let up = *state == State::Up;
+            if up {
+                *state = State::Unsure;
+            }
+            up
+        });
     }
 
     /// A call failed. Says so when that is new, or when the reason is another kind.
@@ -47,7 +61,7 @@ impl Link {
         }
     }
 
-    /// Whether calls make sense.
+    /// Whether calls make sense, and every lease is known.
     pub(crate) fn is_up(&self) -> bool {
         *self.state.borrow() == State::Up
     }
@@ -76,6 +90,12 @@ impl Link {
 /// Whether trying again cannot help until somebody changes the configuration.
 pub(crate) const fn is_hopeless(error: &Error) -> bool {
     matches!(error.word, Word::NoAuth | Word::NoPerm | Word::Unsupported | Word::BadArg)
+}
+
+/// Whether the engine has failed for good. One of this process says so with `UNKNOWN`; from one behind a connection the
+/// same word only means that a reply was lost.
+pub(crate) fn is_final(engine: &dyn Engine, error: &Error) -> bool {
+    error.word == Word::Unknown && !engine.capabilities().resends
 }
 
 #[cfg(test)]
@@ -112,10 +132,16 @@ mod tests {
             (0..50).for_each(|_| link.down(&error(Word::Loading)));
             (0..50).for_each(|_| link.up());
             link.down(&error(Word::Unreachable));
+            link.unsure();
+            assert!(matches!(*link.state.borrow(), State::Down(_)), "what is down needs a beat in any case");
+            link.up();
+            link.unsure();
+            assert!(!link.is_up());
+            link.up();
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let words: Vec<_> =
             ["UNREACHABLE", "LOADING", "connected"].map(|word| text.matches(word).count()).into_iter().collect();
-        assert_eq!((text.lines().count(), words), (4, vec![2, 1, 1]), "{text}");
+        assert_eq!((text.lines().count(), words), (5, vec![2, 1, 2]), "{text}");
     }
 }

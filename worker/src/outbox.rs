@@ -80,7 +80,7 @@ impl Outbox {
             batch.settle(ended);
         }
         waiting.logs.retain(|log| match log.due() {
-            Some(due) if due <= now => {
+            Some(due) if due <= now && batch.has_room() => {
                 batch.log(log);
                 false
             }
@@ -99,48 +99,69 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             tokio::task::yield_now().await;
         }
         shared.link.wait_up().await;
-        shared.outbox.gather(&mut batch);
-        let commands = batch.commands(shared.order(batch.settlements()));
-        match shared.engine.execute(&Context::default(), commands).await {
-            Ok(answers) => {
-                let answered = batch.answered(answers);
-                let again = !answered.again.is_empty();
-                finish(&shared, answered, &mut batch);
-                if again {
-                    tokio::time::sleep(shared.pause(&mut pauses)).await;
-                } else {
-                    pauses.reset();
-                }
-            }
-            Err(error) => {
-                shared.link.down(&error);
-                tokio::time::sleep(shared.pause(&mut pauses)).await;
-            }
+        match send(&shared, &mut batch).await {
+            Sent::Answered => pauses.reset(),
+            Sent::LinkDown => {}
+            Sent::Again => tokio::time::sleep(shared.pause(&mut pauses)).await,
         }
     }
 }
 
-/// Acts on what the engine said to a batch.
+/// What became of one call.
+enum Sent {
+    /// Every settlement was answered for good.
+    Answered,
+    /// It was not made.
+    LinkDown,
+    /// It failed, or some of it is to be sent again.
+    Again,
+}
+
+/// One call, and what follows from its answers.
+async fn send(shared: &Arc<Shared>, batch: &mut Batch) -> Sent {
+    let _until_started = shared.bringing.read().await;
+    if !shared.link.is_up() {
+        return Sent::LinkDown;
+    }
+    shared.outbox.gather(batch);
+    let commands = batch.commands(shared.order(batch.settlements()));
+    match shared.engine.execute(&Context::default(), commands).await {
+        Ok(answers) => {
+            finish(shared, batch.answered(answers), batch);
+            if batch.is_empty() { Sent::Answered } else { Sent::Again }
+        }
+        Err(error) => {
+            shared.link.down(&error);
+            Sent::Again
+        }
+    }
+}
+
+/// Acts on what the engine said to a batch. The jobs it brought are held before the settled ones are let go, so that a
+/// worker that has them never looks idle.
 fn finish(shared: &Arc<Shared>, answered: Answered, batch: &mut Batch) {
-    let mut slots = Vec::with_capacity(answered.counted.len());
-    for Ended { job, hold, outcome, ran, slot, .. } in answered.counted {
-        shared.held.remove(hold.lease.token);
-        shared.observe(Activity::Ended { job: &job, outcome: &outcome, ran });
-        slots.push(slot);
+    let Answered { counted, refused, again, leased } = answered;
+    let mut done = Vec::with_capacity(counted.len() + refused.len());
+    for ended in counted {
+        shared.observe(ended.counted());
+        done.push(ended);
     }
-    for (Ended { job, hold, ran, slot, .. }, error) in answered.refused {
-        shared.held.remove(hold.lease.token);
+    for (ended, error) in refused {
+        let Ended { ref job, ran, .. } = ended;
         tracing::warn!(job = %job.number, word = %error.word, "what became of the job was refused: {error}");
-        shared.observe(Activity::Lost { job: &job, ran, refusal: Some(&error) });
-        slots.push(slot);
+        shared.observe(Activity::Lost { job, ran, refusal: Some(&error) });
+        done.push(ended);
     }
-    answered.again.into_iter().for_each(|ended| batch.settle(ended));
-    for job in answered.leased {
+    let (settled, mut slots): (Vec<_>, Vec<_>) = done.into_iter().map(|ended| (ended.hold, ended.slot)).unzip();
+    for job in leased {
         // One slot for each job asked for; what is not taken over is free for the intake.
         let Some(slot) = slots.pop() else {
-            tracing::error!(job = %job.number, "the engine handed out more jobs than were asked for");
+            tracing::warn!(job = %job.number, "no place for the job; it is given back");
+            shared.link.unsure();
             break;
         };
         attempt::start(shared, job, slot);
     }
+    settled.iter().for_each(|hold| shared.held.remove(hold.lease.token));
+    again.into_iter().for_each(|ended| batch.settle(ended));
 }

@@ -17,7 +17,7 @@ impl Handler for CommandHandler {
         match Self::run(self, &context.job, context.cancellation(), log).await {
             Ended::Settle(outcome) => HandlerError::of_outcome(outcome),
             // The worker knows why it stopped the program, and decides by that.
-            Ended::Cancelled => Err(HandlerError::release()),
+            Ended::Cancelled(last_words) => Err(HandlerError::stopped(last_words)),
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Each part is a loop of its own (`intake`, `outbox`, `keeper`) or a task for each job (`attempt`); they meet here.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use queue_core::engine::Engine;
 use queue_core::model::{LeaseOrder, Limits};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{Activity, Observer};
@@ -34,6 +36,9 @@ pub(crate) struct Shared {
     pub(crate) plan: watch::Sender<Plan>,
     pub(crate) held: Held,
     pub(crate) link: Link,
+    /// Held by each call that may bring jobs, until they are among `held`; and alone by a beat that names all of `held`,
+    /// since a lease that arrived behind it would be taken back while its job runs here.
+    pub(crate) bringing: RwLock<()>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) chance: Mutex<Chance>,
@@ -62,10 +67,17 @@ impl Shared {
         pauses.next(&mut self.chance.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells the observer.
+    /// Tells the observer, whose panic is its own affair: what it was told of goes on.
     pub(crate) fn observe(&self, activity: Activity<'_>) {
-        if let Some(observer) = &self.observer {
-            observer.observe(activity);
+        let Some(observer) = &self.observer else { return };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer.observe(activity))) {
+            tracing::error!("the observer panicked: {}", panic_text(&*panic));
         }
     }
+}
+
+/// The text of a panic in code that is not ours.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it panicked without a text").to_owned()
 }

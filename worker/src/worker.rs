@@ -66,7 +66,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// What the engine answers to the first beat if trying again cannot mend it, such as `NOAUTH`.
+    /// What the engine answers to the first beat if trying again cannot mend it, such as `NOAUTH`; and at any time
+    /// `UNKNOWN`, if an engine of this process has failed for good.
     ///
     /// # Panics
     ///
@@ -78,19 +79,21 @@ impl Worker {
         loops.spawn(beat(Arc::clone(&shared)));
         loops.spawn(endless(keeper::extend(Arc::clone(&shared))));
         loops.spawn(endless(outbox::run(Arc::clone(&shared))));
-        let intake = tokio::spawn(intake::run(Arc::clone(&shared)));
+        // Ended with this future, like the loops: nothing is leased for which nobody beats any more.
+        let mut intake = JoinSet::new();
+        intake.spawn(intake::run(Arc::clone(&shared)));
         tracing::info!(worker = %shared.name, concurrency = shared.concurrency, "the worker starts");
         tokio::select! {
             () = shutdown.requested() => {}
             ended = loops.join_next() => return Err(broken(ended)),
+            ended = intake.join_next() => panicked(ended),
         }
         shared.draining.cancel();
+        // Before anything looks whether jobs are left: it may be starting its last.
+        panicked(intake.join_next().await);
         tokio::select! {
             () = stop(&shared, grace, &shutdown) => {}
             ended = loops.join_next() => return Err(broken(ended)),
-        }
-        if let Err(error) = intake.await {
-            std::panic::resume_unwind(error.into_panic());
         }
         // Without a link it is not worth a wait; the registry forgets silent workers by itself.
         if shared.link.is_up() {
@@ -156,5 +159,12 @@ fn broken(ended: Option<Result<Error, tokio::task::JoinError>>) -> Error {
     match ended.expect("there are three loops") {
         Ok(error) => error,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Lets the intake's panic go on; it ends by itself only when told to.
+fn panicked(ended: Option<Result<(), tokio::task::JoinError>>) {
+    if let Some(Err(error)) = ended {
+        std::panic::resume_unwind(error.into_panic());
     }
 }

@@ -39,7 +39,7 @@ pub struct CommandHandler {
     pub dir: PathBuf,
     /// Variables beside PATH, HOME, LANG and TZ, which it may replace; `LONGSHORE_…` it may not.
     pub env: BTreeMap<String, String>,
-    /// Bound of one attempt; the job has one too, and the shorter counts. `None`: only the job's.
+    /// Bound of one attempt, beside that of the job, which the caller watches. `None`: only the job's.
     pub timeout: Option<Duration>,
     /// Time between `TERM` and `KILL`; default [`KILL_AFTER`].
     pub kill_after: Duration,
@@ -51,7 +51,8 @@ pub enum Ended {
     /// By itself or by its timeout: what to settle with.
     Settle(Outcome),
     /// Because the caller cancelled it, before the program had ended; the caller knows what that means for the job.
-    Cancelled,
+    /// With the last lines of standard error.
+    Cancelled(String),
 }
 
 impl CommandHandler {
@@ -67,22 +68,21 @@ impl CommandHandler {
     /// job's backoff; anything else is a failed attempt with the last lines of standard error in its text.
     ///
     /// `log` gets both outputs line by line while the program runs, within the bounds of a job's log; what is over is
-    /// counted in one last line. Timeout and `cancel` stop the program's whole process group. What the program leaves
+    /// counted in one last line. The handler's own timeout and `cancel` stop the program's whole process group. What the program leaves
     /// behind after ending by itself is left alone.
     ///
     /// Dropping the future kills the process group at once.
     pub async fn run(&self, job: &LeasedJob, cancel: &CancellationToken, log: impl FnMut(LogLine)) -> Ended {
         if cancel.is_cancelled() {
-            return Ended::Cancelled;
+            return Ended::Cancelled(String::new());
         }
         let (mut process, pipes) = match Process::start(self, job) {
             Ok(started) => started,
             Err(error) => return outcome::not_started(self, &error),
         };
         let mut output = Output::new(log);
-        let limit = self.limit(job);
         let ending = {
-            let mut end = pin!(process.end(limit, cancel, self.kill_after));
+            let mut end = pin!(process.end(self.timeout, cancel, self.kill_after));
             let mut talk = pin!(async {
                 tokio::join!(feed(pipes.stdin, &job.payload), output.pump(pipes.stdout, pipes.stderr));
             });
@@ -95,18 +95,13 @@ impl CommandHandler {
                 () = &mut talk => end.await,
             }
         };
-        outcome::of(ending, limit, output.finish())
+        outcome::of(ending, self.timeout, output.finish())
     }
 
     /// The program as it is started.
     pub fn program(&self) -> PathBuf {
         let name = self.argv.first().map_or("", String::as_str);
         if name.contains('/') { self.dir.join(name.strip_prefix("./").unwrap_or(name)) } else { PathBuf::from(name) }
-    }
-
-    fn limit(&self, job: &LeasedJob) -> Option<Duration> {
-        let of_job = job.timeout_ms.filter(|&ms| ms > 0).map(Duration::from_millis);
-        [self.timeout, of_job].into_iter().flatten().min()
     }
 }
 

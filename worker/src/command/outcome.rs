@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use queue_core::model::{Outcome, duration, fragment};
+use rustix::io::Errno;
 
 use super::output::Printed;
 use super::process::Ending;
@@ -22,7 +23,7 @@ const SNOOZE: i32 = 75;
 pub(super) fn of(ending: Ending, limit: Option<Duration>, printed: Printed) -> Ended {
     let Printed { result, tail } = printed;
     Ended::Settle(match ending {
-        Ending::Cancelled => return Ended::Cancelled,
+        Ending::Cancelled => return Ended::Cancelled(tail),
         Ending::TimedOut => {
             let limit_ms = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
             failed("timeout", &format!("timed out after {}", duration::show_ms(limit_ms)), &tail)
@@ -46,6 +47,10 @@ pub(super) fn of(ending: Ending, limit: Option<Duration>, printed: Printed) -> E
 pub(super) fn not_started(handler: &CommandHandler, error: &io::Error) -> Ended {
     let program = handler.program();
     let path = program.display();
+    if let Some(lack) = lack(error) {
+        tracing::warn!(program = %path, "cannot run it now; its job is put off: {lack}");
+        return Ended::Settle(Outcome::Snooze { delay_ms: None });
+    }
     let looked_up = !program.has_root();
     let why = match error.kind() {
         io::ErrorKind::NotFound if !handler.dir.is_dir() => {
@@ -58,6 +63,17 @@ pub(super) fn not_started(handler: &CommandHandler, error: &io::Error) -> Ended 
         _ => fragment(error),
     };
     Ended::Settle(failed("spawn", &format!("cannot run {path}: {why}"), ""))
+}
+
+/// What this machine is short of, if that is why: nothing is wrong with the job, so it loses no attempt.
+fn lack(error: &io::Error) -> Option<&'static str> {
+    Some(match Errno::from_io_error(error)? {
+        Errno::MFILE => "too many open files in this process (ulimit -n)",
+        Errno::NFILE => "too many open files on this machine",
+        Errno::AGAIN => "too many processes (ulimit -u, or the limit of the service)",
+        Errno::NOMEM => "no memory for another process",
+        _ => return None,
+    })
 }
 
 fn failed(kind: &str, what: &str, tail: &str) -> Outcome {

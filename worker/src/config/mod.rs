@@ -73,15 +73,6 @@ impl Config {
         Err(ConfigError { faults })
     }
 
-    /// The handler of a job: that of `queue/name`, else of `name`, else of `queue/*`, else of `*`.
-    ///
-    /// A name with a slash in it is found only with its queue before it, or by a `*`.
-    pub fn handler(&self, queue: &str, name: &str) -> Option<&Arc<CommandHandler>> {
-        let of_queue = |name: &str| self.handlers.get(&format!("{queue}/{name}"));
-        let by_name = || if name.contains('/') { None } else { self.handlers.get(name) };
-        of_queue(name).or_else(by_name).or_else(|| of_queue("*")).or_else(|| self.handlers.get("*"))
-    }
-
     /// Every handler as the file names it, by name.
     pub fn handlers(&self) -> impl Iterator<Item = (&str, &CommandHandler)> {
         self.handlers.iter().map(|(name, handler)| (name.as_str(), &**handler))

@@ -103,6 +103,10 @@ impl Reader<'_> {
         if table.is_empty() {
             self.fault(value.span().start, "[queues] names no queue; one with its weight: default = 1".into());
         }
+        if table.len() > Limits::LEASE_QUEUES {
+            let (count, most) = (table.len(), Limits::LEASE_QUEUES);
+            self.fault(value.span().start, format!("[queues] names {count} queues; allowed: at most {most}"));
+        }
         let mut queues = Vec::new();
         for (key, weight) in in_order(table) {
             let field = format!("queues.{}", quoted(key.get_ref()));
@@ -115,6 +119,10 @@ impl Reader<'_> {
     fn handlers(&mut self, value: &Value<'_>) -> BTreeMap<String, Arc<CommandHandler>> {
         let mut handlers = BTreeMap::new();
         let Some(table) = self.table("handlers", value, "tables, such as [handlers.send]") else { return handlers };
+        if table.is_empty() {
+            let needs = "one with the command that runs its jobs: [handlers.NAME]";
+            self.fault(value.span().start, format!("[handlers] names no handler; {needs}"));
+        }
         for (key, value) in in_order(table) {
             let field = format!("handlers.{}", quoted(key.get_ref()));
             self.name(&field, key);

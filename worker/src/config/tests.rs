@@ -43,36 +43,18 @@ fn sample_is_read() {
     assert_eq!(config.engine.as_deref(), Some("longshore://127.0.0.1:7600"));
     assert_eq!((config.concurrency, config.grace), (4, Duration::from_secs(60)));
     assert_eq!(config.queues, [("critical".to_owned(), 5), ("emails".to_owned(), 1)]);
-    let handler = config.handler("emails", "send").expect("it is there");
+    let (name, handler) = config.handlers().next().expect("it is there");
     assert_eq!(handler.argv, ["sh", "-c", "exit 0"]);
     assert_eq!(handler.timeout, Some(Duration::from_secs(5400)));
     assert_eq!(handler.env.get("SMTP_HOST").map(String::as_str), Some("mail"));
-    assert_eq!(config.handlers().map(|(name, _)| name).collect::<Vec<_>>(), ["send"]);
+    assert_eq!((name, config.handlers().count()), ("send", 1));
 }
 
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = parse("[queues]\nq = 1\n[handlers.\"*\"]\ncommand = [\"sh\"]\ntimeout = \"none\"").expect("sound");
     assert_eq!((config.engine.as_deref(), config.concurrency, config.grace), (None, CONCURRENCY, GRACE));
-    assert_eq!(config.handler("q", "any").expect("the rest").timeout, None);
-}
-
-#[test]
-fn nearest_handler_wins() {
-    let text = |names: &[&str]| {
-        let of = |name| format!("[handlers.\"{name}\"]\ncommand = [\"sh\", \"{name}\"]\n");
-        format!("[queues]\nemails = 1\nq = 1\n{}", names.iter().map(of).collect::<String>())
-    };
-    let config = parse(&text(&["emails/send", "send", "emails/*", "*"])).expect("sound");
-    let handler = |queue, name| config.handler(queue, name).map_or("none", |handler| &handler.argv[1]);
-    assert_eq!(handler("emails", "send"), "emails/send");
-    assert_eq!(handler("q", "send"), "send");
-    assert_eq!(handler("emails", "other"), "emails/*");
-    assert_eq!(handler("q", "other"), "*");
-    assert_eq!(handler("q", "emails/send"), "*", "a handler of a queue is not one of a name");
-
-    let config = parse(&text(&["emails/send"])).expect("sound");
-    assert!(config.handler("q", "send").is_none() && config.handler("emails", "other").is_none());
+    assert_eq!(config.handlers().map(|(name, handler)| (name, handler.timeout)).collect::<Vec<_>>(), [("*", None)]);
 }
 
 #[test]
@@ -169,6 +151,15 @@ fn whole_file_is_looked_at() {
         "critical = 5\nemails = 1",
         "",
         "handlers.toml:5: [queues] names no queue; one with its weight: default = 1",
+    );
+    assert_eq!(
+        parse("[queues]\nq = 1\n[handlers]\n").expect_err("no handler"),
+        "handlers.toml:3: [handlers] names no handler; one with the command that runs its jobs: [handlers.NAME]"
+    );
+    let queues: String = (0..1_001).map(|number| format!("q{number} = 1\n")).collect();
+    assert_eq!(
+        parse(&format!("[queues]\n{queues}[handlers.send]\ncommand = [\"sh\"]")).expect_err("too many"),
+        "handlers.toml:1: [queues] names 1001 queues; allowed: at most 1000"
     );
 }
 

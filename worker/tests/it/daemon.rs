@@ -58,6 +58,9 @@ fn a_wrong_engine_is_wrong_configuration_and_a_wrong_flag_is_not() {
     let (code, _, error) = run(FILE, &["--grace", "25"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("a number with a unit"), "{error}");
+    let (code, _, error) = run(FILE, &["--name", ""]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("name is empty; allowed: 1 to 255 bytes"), "{error}");
 }
 
 /// Starts the daemon and waits for a log line.
@@ -79,6 +82,21 @@ fn until(lines: &mut BufReader<ChildStderr>, wanted: &str) {
 
 fn terminate(child: &Child) {
     kill_process(Pid::from_child(child), Signal::TERM).expect("it runs");
+}
+
+#[test]
+fn more_programs_than_open_files_are_warned_of_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("handlers.toml"), format!("concurrency = 1000\n{FILE}")).expect("a file");
+    let words = "ulimit -n 300 && exec \"$0\" --engine log:data";
+    let mut daemon = Command::new("sh");
+    daemon.current_dir(folder.path()).args(["-c", words, env!("CARGO_BIN_EXE_longshore-worker")]);
+    let mut child = daemon.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+    until(&mut lines, "concurrency=1000 allowed=300 needed=4064");
+    until(&mut lines, "connected");
+    terminate(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

@@ -29,7 +29,12 @@ pub(crate) struct Desk {
     changed: Notify,
     /// Calls of `execute` that may pass.
     gate: Semaphore,
+    /// Beats that may pass.
+    beat_gate: Semaphore,
 }
+
+/// Permits of an open gate.
+const OPEN: usize = 1_000_000;
 
 #[derive(Default)]
 struct State {
@@ -40,13 +45,15 @@ struct State {
     extension: Option<Extension>,
     failure: Option<Error>,
     refusal: Option<Error>,
+    here: bool,
     outcomes: Vec<(JobNumber, Outcome)>,
     lines: Vec<(JobNumber, LogLine)>,
 }
 
 impl Desk {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), gate: Semaphore::new(1_000_000) })
+        let (gate, beat_gate) = (Semaphore::new(OPEN), Semaphore::new(OPEN));
+        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), gate, beat_gate })
     }
 
     /// A worker over it that serves the queue `q`.
@@ -104,6 +111,16 @@ impl Desk {
         self.change(|state| state.failure = word.map(|word| Error::new(word, "the test says so")));
     }
 
+    /// It is an engine of this process, not one behind a connection.
+    pub(crate) fn is_here(&self) {
+        self.change(|state| state.here = true);
+    }
+
+    /// How many jobs nobody has leased.
+    pub(crate) fn ready(&self) -> usize {
+        self.lock().ready.len()
+    }
+
     /// Every settlement is refused with this word.
     pub(crate) fn refuse_with(&self, word: Option<Word>) {
         self.change(|state| state.refusal = word.map(|word| Error::new(word, "the test says so")));
@@ -111,11 +128,20 @@ impl Desk {
 
     /// Holds back every call of `execute` until [`Desk::open`].
     pub(crate) fn shut(&self) {
-        self.gate.forget_permits(1_000_000);
+        self.gate.forget_permits(OPEN);
     }
 
     pub(crate) fn open(&self) {
-        self.gate.add_permits(1_000_000);
+        self.gate.add_permits(OPEN);
+    }
+
+    /// Holds back the answer of every beat until [`Desk::open_beats`].
+    pub(crate) fn shut_beats(&self) {
+        self.beat_gate.forget_permits(OPEN);
+    }
+
+    pub(crate) fn open_beats(&self) {
+        self.beat_gate.add_permits(OPEN);
     }
 
     /// Every call so far, with its time.
@@ -196,7 +222,7 @@ impl State {
 #[async_trait]
 impl Engine for Desk {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { engine: "desk", durable: false, history: false, resends: false }
+        Capabilities { engine: "desk", durable: false, history: false, resends: !self.lock().here }
     }
 
     async fn execute(&self, _: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
@@ -233,6 +259,8 @@ impl Engine for Desk {
 
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
         self.change(|state| state.calls.push((Instant::now(), Call::Beat(beat))));
+        self.beat_gate.acquire().await.expect("never closed").forget();
+        self.beat_gate.add_permits(1);
         self.failing()?;
         Ok(self.change(|state| std::mem::take(&mut state.orders)))
     }

@@ -6,5 +6,6 @@ mod docs;
 mod memory;
 mod outcomes;
 mod programs;
+mod reconnect;
 mod stopping;
 mod traffic;

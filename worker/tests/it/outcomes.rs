@@ -1,10 +1,11 @@
 //! What a handler does, and what becomes of its job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use queue_core::model::{LogSource, Outcome};
 use serde::{Deserialize, Serialize};
-use worker::{Context, HandlerError, Stop};
+use worker::{Activity, Context, HandlerError, Stop};
 
 use crate::desk::Desk;
 
@@ -97,6 +98,65 @@ async fn a_panic_fails_the_attempt_and_the_worker_goes_on() {
     assert_eq!(desk.settled(1).await, fail("panic", "no 1", true));
     assert_eq!(desk.settled(2).await, complete("2"));
     running.abort();
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("while it is dropped");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_a_handler_is_dropped_leaves_no_lease_behind() {
+    let desk = Desk::new();
+    let worker = desk.worker().concurrency(1).handler("stuck", async |(): (), _: Context| {
+        let _bomb = Bomb;
+        std::future::pending::<Result<(), HandlerError>>().await
+    });
+    let worker = worker.handler("send", async |(): (), _: Context| Ok(2));
+    desk.job("stuck", |job| job.timeout_ms = Some(5_000));
+    desk.job("send", |_| {});
+    let running = tokio::spawn(worker.run());
+    let text = "timed out after 5s; it did not stop within 15s and was dropped";
+    assert_eq!(desk.settled(1).await, fail("timeout", text, true));
+    assert_eq!(desk.settled(2).await, complete("2"));
+    desk.until(|desk| desk.beats().last().is_some_and(|(_, beat)| beat.leases.is_empty())).await;
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_stops_nothing() {
+    let desk = Desk::new();
+    let worker = desk.worker().concurrency(1).observer(Arc::new(|_: Activity<'_>| panic!("not now")));
+    let running = tokio::spawn(worker.handler("send", async |(): (), _: Context| Ok(2)).run());
+    for settled in 1..=3 {
+        desk.job("send", |_| {});
+        assert_eq!(desk.settled(settled).await, complete("2"));
+    }
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_without_measure_is_cut_before_it_is_sent() {
+    let long = || "ä".repeat(1 << 20);
+    for handler_error in [HandlerError::failed(long()), HandlerError::reject(long())] {
+        let handler = move |(): (), _: Context| std::future::ready(Err::<(), _>(handler_error.clone()));
+        let Outcome::Fail { error, .. } = outcome!("null", handler) else { panic!("it failed") };
+        assert_eq!(error.len(), 8 << 10);
+    }
+    let handler = async |(): (), _: Context| -> Result<(), HandlerError> { panic!("{}", "x".repeat(1 << 20)) };
+    let Outcome::Fail { error, .. } = outcome!("null", handler) else { panic!("it failed") };
+    assert_eq!(error.len(), 8 << 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_that_is_too_long_is_refused_before_it_is_sent() {
+    let handler = async |(): (), context: Context| Ok(context.progress("x".repeat(5_000)).await.unwrap_err().message);
+    let text = r#""progress is 5002 bytes long; allowed: at most 4096 bytes as JSON""#;
+    assert_eq!(outcome!("null", handler), complete(text));
 }
 
 #[tokio::test(start_paused = true)]

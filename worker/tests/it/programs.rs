@@ -80,6 +80,24 @@ async fn a_cancel_stops_the_program() {
 }
 
 #[tokio::test]
+async fn a_jobs_own_timeout_shows_the_programs_last_words_too() {
+    let (desk, (folder, config)) =
+        (Desk::new(), folder("echo waiting for the mail server >&2; echo > up; exec sleep 600"));
+    let running = tokio::spawn(worker(&desk, &config).run());
+    desk.job("any", |job| job.timeout_ms = Some(3_600_000));
+    while !folder.path().join("up").exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The hour passes once the program is there, however long that takes.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    tokio::time::resume();
+    let text = "timed out after 1h: waiting for the mail server".to_owned();
+    assert_eq!(desk.settled(1).await, Outcome::Fail { kind: "timeout".to_owned(), error: text, retryable: true });
+    running.abort();
+}
+
+#[tokio::test]
 async fn a_stop_gives_the_job_back_and_leaves_no_program() {
     for at_once in [true, false] {
         let (desk, shutdown, (folder, config)) =

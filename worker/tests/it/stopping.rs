@@ -8,7 +8,7 @@ use std::time::Duration;
 use queue_core::model::{Extension, Orders, Outcome, Word};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use worker::{Context, HandlerError, Shutdown, Stop};
+use worker::{Activity, Context, HandlerError, Shutdown, Stop};
 
 use crate::desk::{Call, Desk};
 
@@ -47,8 +47,16 @@ async fn running(desk: &Desk) {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_reaches_its_handler_within_a_second() {
-    let (desk, told) = (Desk::new(), Arc::new(Notify::new()));
-    let worker = desk.worker().handler("send", {
+    let (desk, told, cancelled) = (Desk::new(), Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let observer = {
+        let seen = Arc::clone(&cancelled);
+        move |activity: Activity<'_>| {
+            if let Activity::Ended { cancelled, .. } = activity {
+                seen.store(cancelled, Ordering::SeqCst);
+            }
+        }
+    };
+    let worker = desk.worker().observer(Arc::new(observer)).handler("send", {
         let told = Arc::clone(&told);
         move |(): (), context: Context| {
             let told = Arc::clone(&told);
@@ -69,6 +77,8 @@ async fn a_cancel_reaches_its_handler_within_a_second() {
     let text = r#"cancelled: ops: wrong list; it then failed: Cancelled("ops: wrong list")"#;
     let expected = Outcome::Fail { kind: "cancelled".to_owned(), error: text.to_owned(), retryable: true };
     assert_eq!(desk.settled(1).await, expected);
+    desk.until(|desk| desk.beats().last().is_some_and(|(_, beat)| beat.leases.is_empty())).await;
+    assert!(cancelled.load(Ordering::SeqCst), "who watches is told");
     worker.abort();
 }
 

@@ -144,6 +144,47 @@ async fn an_engine_that_is_not_there_at_the_start_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_of_this_process_that_failed_ends_the_worker() {
+    for met in [false, true] {
+        let desk = Desk::new();
+        desk.is_here();
+        let worker = tokio::spawn(desk.worker().handler("send", async |(): (), _: Context| Ok(())).run());
+        if met {
+            desk.job("send", |_| {});
+            desk.settled(1).await;
+        }
+        desk.fail_with(Some(Word::Unknown));
+        let ended = tokio::time::timeout(Duration::from_secs(60), worker).await.expect("it does not try for ever");
+        assert_eq!(ended.expect("no panic").expect_err("final").word, Word::Unknown);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_dropped_or_fails_leases_nothing_more() {
+    let (desk, ran) = (Desk::new(), Arc::new(AtomicU32::new(0)));
+    let worker = desk.worker().handler("send", {
+        let ran = Arc::clone(&ran);
+        move |(): (), _: Context| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        }
+    });
+    {
+        let mut running = std::pin::pin!(worker.run());
+        tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            () = desk.until(|desk| !lease_calls(desk).is_empty()) => {}
+        }
+        // Before the intake hears of the end there is a job for it.
+        desk.job("send", |_| {});
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    desk.job("send", |_| {});
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((lease_calls(&desk).len(), desk.ready(), ran.load(Ordering::SeqCst)), (1, 2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_ends_the_worker() {
     let desk = Desk::new();
     desk.fail_with(Some(Word::NoAuth));

@@ -62,7 +62,7 @@ impl Line {
     /// The job that has ended for good with this line.
     pub(crate) fn ended(&self) -> Option<JobNumber> {
         let job = self.job.as_ref()?;
-        matches!(self.event, "completed" | "dead").then_some(job.number)
+        matches!(self.event, "completed" | "dead" | "cancelled").then_some(job.number)
     }
 
     /// The line for people.
@@ -96,7 +96,10 @@ fn line(activity: Activity<'_>) -> Option<Line> {
         Activity::Started { job } => {
             Line::about("started", job, format!("attempt {} of {}", job.attempt, job.attempts))
         }
-        Activity::Ended { job, outcome, ran } => ended(job, outcome, ran),
+        Activity::Ended { job, cancelled: true, .. } => {
+            Line::about("cancelled", job, "its handler was told, and ended".to_owned())
+        }
+        Activity::Ended { job, outcome, ran, .. } => ended(job, outcome, ran),
         Activity::Lost { job, .. } => {
             Line::about("lost", job, "its lease is not ours any more; it runs again or is gone".to_owned())
         }
