@@ -7,7 +7,7 @@ use super::{cut, relative};
 
 /// The running and the last ended operations, a row each.
 pub(crate) fn list(operations: &[OperationView], now_ms: u64) -> String {
-    let head = ["OPERATION", "VERB", "STATE", ">LOOKED AT", ">CHANGED", ">REFUSED", "STARTED", "BY", "WHICH"];
+    let head = ["OPERATION", "VERB", "STATE", ">LOOKED AT", ">CHANGED", "STARTED", "BY", "WHICH"];
     let row = |view: &OperationView| {
         [
             view.operation.to_string(),
@@ -15,7 +15,6 @@ pub(crate) fn list(operations: &[OperationView], now_ms: u64) -> String {
             view.state.to_string(),
             view.looked_at.to_string(),
             view.changed.to_string(),
-            view.refused.to_string(),
             relative(view.started_at_ms, now_ms),
             cut(&view.actor, 30),
             which(&view.filter),
@@ -34,16 +33,12 @@ pub(crate) fn line(view: &OperationView) -> String {
         "promote" => "made due",
         _ => "changed",
     };
-    let refused = match view.refused {
-        0 => String::new(),
-        refused => format!(", {refused} were in no state for it"),
-    };
     let jobs = if view.changed == 1 { "job" } else { "jobs" };
     let after = match view.state {
         OperationState::Running => format!("; it goes on: longshore operation show {number}"),
         _ => String::new(),
     };
-    format!("operation {number} {}: {} {jobs} {changed}{refused}{after}\n", view.state, view.changed)
+    format!("operation {number} {}: {} {jobs} {changed}{after}\n", view.state, view.changed)
 }
 
 fn which(filter: &JobFilter) -> String {

@@ -58,7 +58,6 @@ impl Machine {
                 break;
             }
         }
-        self.advance_operations(now, sink);
         #[cfg(feature = "audit")]
         self.check_invariants();
         let (steady, wall) = self.next_due();

@@ -258,6 +258,8 @@ pub enum Event<'a> {
     OperationStarted {
         operation: u64,
         verb: BulkVerb,
+        #[serde(skip)]
+        last_token: LeaseToken,
         filter: &'a str,
         by: By<'a>,
     },
@@ -267,7 +269,6 @@ pub enum Event<'a> {
         cursor: &'a str,
         looked_at: u64,
         changed: u64,
-        refused: u64,
     },
     /// `forget`: an older one that is not kept any more.
     OperationEnded {

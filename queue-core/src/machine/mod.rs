@@ -71,6 +71,7 @@ pub struct Machine {
     ids: Ids,
     settled: SettledTokens,
     operations: BTreeMap<u64, Operation>,
+    running: BTreeSet<u64>,
     /// The head of each queue's trees: (due, tree, queue). What ages out stands apart and has its turn after everything
     /// else that is due, or a queue that is to forget a million jobs would hold up every lease and delay.
     timers: BTreeSet<(u64, u8, u32)>,
@@ -113,6 +114,7 @@ impl Machine {
             ids: Ids::default(),
             settled: SettledTokens::default(),
             operations: BTreeMap::new(),
+            running: BTreeSet::new(),
             timers: BTreeSet::new(),
             aging: BTreeSet::new(),
             wall_timers: BTreeSet::new(),
@@ -160,12 +162,8 @@ impl Machine {
 
     /// The next instants at which [`Machine::elapse`] has work: steady, and wall. An instant in the past means now.
     pub fn next_due(&self) -> (Option<u64>, Option<u64>) {
-        let steady = if self.operations.values().any(Operation::is_running) {
-            Some(0)
-        } else {
-            let first = |timers: &BTreeSet<(u64, u8, u32)>| timers.first().map(|&(due, ..)| due);
-            first(&self.timers).into_iter().chain(first(&self.aging)).min()
-        };
+        let first = |timers: &BTreeSet<(u64, u8, u32)>| timers.first().map(|&(due, ..)| due);
+        let steady = first(&self.timers).into_iter().chain(first(&self.aging)).min();
         (steady, self.wall_timers.first().map(|&(due, _)| due))
     }
 

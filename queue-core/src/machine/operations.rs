@@ -1,19 +1,21 @@
 //! Bulk operations: a verb on every job that a filter means, advanced a step a turn, also after a restart.
 //!
 //! An operation is a row like any other: what a step did stands in an event. Jobs enqueued after it began are not its
-//! own. Ended ones are kept to be read, the last 100.
+//! own, nor, for verbs that send jobs to work, is a job's next round: each is taken once. Ended ones are kept to be read,
+//! the last 100.
 
 use std::collections::BTreeSet;
 
 use super::apply::Place;
 use super::elapse::NOBODY;
+use super::rows::Row;
 use super::{By, Event, Machine, Sink};
 use crate::model::{
-    BulkVerb, Error, JobFilter, JobNumber, JobState, JobVerb, Now, OperationNumber, OperationState, OperationView,
-    Reply, Word,
+    BulkVerb, Error, JobFilter, JobNumber, JobState, JobVerb, LeaseToken, Limits, Now, OperationNumber, OperationState,
+    OperationView, Reply, Word,
 };
 
-/// Jobs looked at in one step.
+/// Jobs taken in one step.
 const STEP: usize = 500;
 /// Ended operations that are kept to be read.
 const KEPT: usize = 100;
@@ -23,11 +25,12 @@ const KEPT: usize = 100;
 pub(super) struct Operation {
     verb: BulkVerb,
     filter: JobFilter,
+    /// The newest token when it began.
+    last_token: LeaseToken,
     state: OperationState,
     cursor: String,
     looked_at: u64,
     changed: u64,
-    refused: u64,
     actor: String,
     reason: String,
     started_at: u64,
@@ -35,7 +38,7 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    pub(super) fn is_running(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.state == OperationState::Running
     }
 }
@@ -55,6 +58,17 @@ fn changes(verb: &JobVerb, state: JobState) -> bool {
     verb.allows(state) && (verb, state) != (&JobVerb::Cancel, JobState::Cancelled)
 }
 
+/// Whether the operation had this job already: a job that it sent to work and that came back was leased since it began,
+/// and one that it called off is on its way out, wherever its lease stands now.
+fn is_taken(verb: &JobVerb, row: &Row, last_token: LeaseToken) -> bool {
+    let Some(more) = &row.more else { return false };
+    match verb {
+        JobVerb::Promote | JobVerb::Retry => LeaseToken(more.token) > last_token,
+        JobVerb::Cancel => more.cancel.is_some(),
+        _ => false,
+    }
+}
+
 impl Machine {
     pub(super) fn start_operation(
         &mut self,
@@ -64,6 +78,14 @@ impl Machine {
         filter: &JobFilter,
         sink: &mut impl Sink,
     ) -> Result<Reply, Error> {
+        filter.check()?;
+        if self.running.len() >= Limits::RUNNING_OPERATIONS {
+            let text = format!(
+                "{} bulk operations are running, as many as may; wait for one to end, or cancel one",
+                self.running.len()
+            );
+            return Err(Error::new(Word::Full, text));
+        }
         if let Some(queue) = &filter.queue {
             self.queue_id(queue).ok_or_else(|| Error::no_queue(queue))?;
         }
@@ -71,7 +93,8 @@ impl Machine {
         let filter = JobFilter { up_to: Some(up_to), ..filter.clone() };
         let filter = serde_json::to_string(&filter).expect("a filter is plain data");
         let operation = self.last_operation + 1;
-        self.emit(now, sink, &Event::OperationStarted { operation, verb, filter: &filter, by });
+        let last_token = self.last_token;
+        self.emit(now, sink, &Event::OperationStarted { operation, verb, last_token, filter: &filter, by });
         self.show_operation(operation)
     }
 
@@ -107,7 +130,6 @@ impl Machine {
             state: operation.state,
             looked_at: operation.looked_at,
             changed: operation.changed,
-            refused: operation.refused,
             actor: operation.actor.clone(),
             reason: operation.reason.clone(),
             started_at_ms: self.to_wall(operation.started_at),
@@ -123,11 +145,23 @@ impl Machine {
         self.emit(now, sink, &Event::OperationEnded { operation, state, forget, by });
     }
 
-    /// One step of the oldest running operation.
-    pub(super) fn advance_operations(&mut self, now: Now, sink: &mut impl Sink) {
-        let Some((&number, operation)) = self.operations.iter().find(|(_, operation)| operation.is_running()) else {
-            return;
-        };
+    /// Whether [`Machine::advance_operations`] has something to do.
+    pub fn has_operations(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// One step of the oldest running operation. Returns whether there was one.
+    pub fn advance_operations(&mut self, now: Now, sink: &mut impl Sink) -> bool {
+        let Some(&number) = self.running.first() else { return false };
+        self.advance(now, number, sink);
+        #[cfg(feature = "audit")]
+        self.check_invariants();
+        true
+    }
+
+    fn advance(&mut self, now: Now, number: u64, sink: &mut impl Sink) {
+        let operation = &self.operations[&number];
+        let last_token = operation.last_token;
         let (verb, filter) = (job_verb(operation.verb), operation.filter.clone());
         let (actor, reason) = (operation.actor.clone(), operation.reason.clone());
         let by = By { actor: &actor, reason: &reason };
@@ -143,21 +177,16 @@ impl Machine {
             return;
         };
         let looked_at = found.len() as u64;
-        let (mut changed, mut refused) = (0, 0);
+        let mut changed = 0;
         for job in found {
             let row = self.rows.get(job).expect("a job in an order is there");
-            if !self.matches(&filter, job, row) {
-                continue;
-            }
-            if changes(&verb, row.state) {
+            if self.matches(&filter, job, row) && !is_taken(&verb, row, last_token) {
                 self.carry_out(now, by, job, &verb, sink);
                 changed += 1;
-            } else {
-                refused += 1;
             }
         }
         let text = next.map(|place| place.text()).unwrap_or_default();
-        let step = Event::OperationAdvanced { operation: number, cursor: &text, looked_at, changed, refused };
+        let step = Event::OperationAdvanced { operation: number, cursor: &text, looked_at, changed };
         self.emit(now, sink, &step);
         if next.is_none() {
             self.end_operation(now, number, OperationState::Finished, NOBODY, sink);
@@ -167,34 +196,35 @@ impl Machine {
     pub(super) fn fold_operation(&mut self, event: &Event<'_>) {
         let at = self.steady;
         match *event {
-            Event::OperationStarted { operation, verb, filter, by } => {
+            Event::OperationStarted { operation, verb, last_token, filter, by } => {
                 self.last_operation = self.last_operation.max(operation);
                 let started = Operation {
                     verb,
                     filter: serde_json::from_str(filter).expect("a filter in the journal is the model's"),
+                    last_token,
                     state: OperationState::Running,
                     cursor: String::new(),
                     looked_at: 0,
                     changed: 0,
-                    refused: 0,
                     actor: by.actor.to_owned(),
                     reason: by.reason.to_owned(),
                     started_at: at,
                     ended_at: None,
                 };
                 self.operations.insert(operation, started);
+                self.running.insert(operation);
             }
-            Event::OperationAdvanced { operation, cursor, looked_at, changed, refused } => {
+            Event::OperationAdvanced { operation, cursor, looked_at, changed } => {
                 let row = self.operations.get_mut(&operation).expect("an operation that advances is there");
                 row.cursor = cursor.to_owned();
                 row.looked_at += looked_at;
                 row.changed += changed;
-                row.refused += refused;
             }
             Event::OperationEnded { operation, state, forget, .. } => {
                 let row = self.operations.get_mut(&operation).expect("an operation that ends is there");
                 row.state = state;
                 row.ended_at = Some(at);
+                self.running.remove(&operation);
                 if let Some(old) = forget {
                     self.operations.remove(&old);
                 }

@@ -1,10 +1,10 @@
-//! The ranges of a new job: the one place for machine, files and command line.
+//! The ranges of a new job, a filter and a beat: the one place for machine, files and command line.
 //!
 //! What may stand in a field is told once, in `json`; here it is only compared.
 
 use std::fmt::Display;
 
-use super::{Error, JobOptions, Limits, NewJob, json};
+use super::{Beat, Error, JobFilter, JobOptions, JobState, Limits, NewJob, json};
 
 impl JobOptions {
     /// Checks the ranges given at each field.
@@ -48,6 +48,42 @@ impl JobOptions {
     }
 }
 
+impl JobFilter {
+    /// Checks the lengths of texts and lists.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` naming the field, its value and what it may hold.
+    pub fn check(&self) -> Result<(), Error> {
+        for (field, text) in
+            [("queue", &self.queue), ("name", &self.name), ("tag", &self.tag), ("fingerprint", &self.fingerprint)]
+        {
+            let text = text.as_deref().unwrap_or_default();
+            check_in("filter", json::JOB_FILTER, text.len() <= Limits::NAME_BYTES, field, text)?;
+        }
+        let states = self.states.len() <= JobState::ALL.len();
+        check_in("filter", json::JOB_FILTER, states, "states", format_args!("a list of {}", self.states.len()))
+    }
+}
+
+impl Beat {
+    /// Checks names and the lengths of texts and lists.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` naming the field, its value and what it may hold.
+    pub fn check(&self) -> Result<(), Error> {
+        let check = |good, field, value: &dyn Display| check_in("beat", json::BEAT, good, field, value);
+        check(is_name(&self.worker), "worker", &self.worker)?;
+        check(self.host.len() <= Limits::NAME_BYTES, "host", &self.host)?;
+        check(self.version.len() <= Limits::NAME_BYTES, "version", &self.version)?;
+        let (queues, leases) = (self.queues.len(), self.leases.len());
+        check(queues <= Limits::LEASE_QUEUES, "queues", &format_args!("a list of {queues}"))?;
+        self.queues.iter().try_for_each(|queue| check(is_name(queue), "queues", queue))?;
+        check(leases <= Limits::BEAT_LEASES, "leases", &format_args!("a list of {leases}"))
+    }
+}
+
 impl NewJob {
     /// Checks name, payload and options.
     ///
@@ -78,8 +114,19 @@ pub fn is_name(text: &str) -> bool {
 }
 
 fn check(good: bool, field: &str, value: impl Display) -> Result<(), Error> {
-    let allowed = || json::JOB_OPTIONS.iter().find(|(name, _)| *name == field).map_or("", |(_, allowed)| allowed);
-    if good { Ok(()) } else { Err(Error::bad_arg(field, value, allowed())) }
+    if good { Ok(()) } else { Err(Error::bad_arg(field, value, allowed(json::JOB_OPTIONS, field))) }
+}
+
+/// As [`check`], for a field of an object that is named in the message.
+fn check_in(object: &str, fields: &[json::Field], good: bool, field: &str, value: impl Display) -> Result<(), Error> {
+    match good {
+        true => Ok(()),
+        false => Err(Error::bad_arg(&format!("{object}.{field}"), value, allowed(fields, field))),
+    }
+}
+
+fn allowed(fields: &[json::Field], field: &str) -> &'static str {
+    fields.iter().find(|(name, _)| *name == field).map_or("", |(_, allowed)| allowed)
 }
 
 #[cfg(test)]

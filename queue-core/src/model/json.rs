@@ -53,24 +53,24 @@ pub const QUEUE_SETTINGS: &[Field] = &[
 /// The fields of [`super::JobFilter`].
 pub const JOB_FILTER: &[Field] = &[
     ("queue", TEXT),
-    ("states", "a list of states: waiting, delayed, active, waiting-children, completed, dead, cancelled"),
+    ("states", "a list of at most 7 states: waiting, delayed, active, waiting-children, completed, dead, cancelled"),
     ("cause", "scheduled, retry or snooze"),
     ("reason", "exhausted, rejected, poison, looping, expired, child or unreadable"),
     ("name", TEXT),
     ("tag", TEXT),
-    ("fingerprint", "text"),
+    ("fingerprint", TEXT),
     ("up_to", "a job number, an integer from 0"),
 ];
 
 /// The fields of [`super::Beat`].
 pub const BEAT: &[Field] = &[
-    ("worker", TEXT),
+    ("worker", "text of 1 to 255 bytes without control characters"),
     ("host", TEXT),
     ("pid", "an integer from 0 to 4294967295"),
     ("version", TEXT),
-    ("queues", "a list of names"),
+    ("queues", "a list of at most 1000 names, each of 1 to 255 bytes"),
     ("concurrency", "an integer from 0 to 4294967295"),
-    ("leases", "a list of objects with number and token"),
+    ("leases", "a list of at most 10000 objects with number and token"),
     ("reconnected", "true or false"),
     ("leaving", "true or false"),
 ];

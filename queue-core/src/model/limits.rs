@@ -51,6 +51,12 @@ impl Limits {
     pub const LEASE_BYTES: usize = 4 << 20;
     /// Most queues in one lease call.
     pub const LEASE_QUEUES: usize = 1_000;
+    /// Most leases that a beat names.
+    pub const BEAT_LEASES: usize = 10_000;
+    /// Most workers in the registry.
+    pub const WORKERS: usize = 10_000;
+    /// Most bulk operations that run or wait to.
+    pub const RUNNING_OPERATIONS: usize = 1_000;
     /// Most queues in the server's file of settings.
     pub const CONFIG_QUEUES: usize = 1_000;
     /// Longest a lease or wait call may wait, in milliseconds (1 h).

@@ -244,8 +244,6 @@ pub struct OperationView {
     pub looked_at: u64,
     /// Jobs changed.
     pub changed: u64,
-    /// Jobs that matched but were in no state for it.
-    pub refused: u64,
     /// Who started it.
     pub actor: String,
     /// Why.

@@ -123,5 +123,36 @@ pub async fn a_reconnected_worker_releases_no_other_workers_leases(rig: &Rig) {
 pub async fn a_beat_needs_a_workers_name(rig: &Rig) {
     let error = rig.engine().beat(Beat::default()).await.expect_err("nobody beats");
     assert_eq!(error.word, Word::BadArg);
-    assert!(error.message.starts_with("worker is empty; allowed: "), "{error}");
+    assert!(error.message.starts_with("beat.worker is empty; allowed: "), "{error}");
+}
+
+pub async fn a_reconnected_worker_gives_back_any_number_of_leases(rig: &Rig) {
+    for _ in 0..2 {
+        rig.add_many("q", 6_000).await;
+    }
+    for _ in 0..12 {
+        assert_eq!(rig.lease_up_to("q", 1_000).await.len(), 1_000);
+    }
+    beat(rig, Beat { reconnected: true, ..beat_with(&[]) }).await;
+    rig.until("all are released", async || rig.counts("q").await.waiting == 12_000).await;
+}
+
+pub async fn a_beat_has_its_bounds(rig: &Rig) {
+    let long = "x".repeat(256);
+    let lease = crate::model::LeaseRef { number: crate::model::JobNumber(1), token: crate::model::LeaseToken(1) };
+    for (wrong, field) in [
+        (Beat { worker: long.clone(), ..beat_with(&[]) }, "beat.worker is xxx"),
+        (Beat { host: long.clone(), ..beat_with(&[]) }, "beat.host is xxx"),
+        (Beat { version: long.clone(), ..beat_with(&[]) }, "beat.version is xxx"),
+        (Beat { queues: vec![long], ..beat_with(&[]) }, "beat.queues is xxx"),
+        (Beat { queues: vec!["q".into(); 1_001], ..beat_with(&[]) }, "beat.queues is a list of 1001"),
+        (Beat { leases: vec![lease; 10_001], ..beat_with(&[]) }, "beat.leases is a list of 10001"),
+    ] {
+        let error = rig.engine().beat(wrong).await.expect_err(field);
+        assert_eq!(error.word, Word::BadArg);
+        assert!(error.message.starts_with(field) && error.message.contains("; allowed: "), "{error}");
+    }
+    assert_eq!(rig.engine().workers().await, Ok(Vec::new()), "none of them is a worker");
+    let most = Beat { queues: vec!["q".into(); 1_000], leases: vec![lease; 10_000], ..beat_with(&[]) };
+    assert_eq!(beat(rig, most).await.lost.len(), 10_000);
 }

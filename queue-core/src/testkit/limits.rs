@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::rig::{Rig, order, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Backoff, Command, Context, Edit, JobNumber, JobOptions, JobVerb, LeaseOrder, NewJob, Outcome, QueueSettings,
-    SettingsPatch, Settlement, When, Word,
+    Backoff, BulkVerb, Command, Context, Edit, JobFilter, JobNumber, JobOptions, JobState, JobVerb, LeaseOrder, NewJob,
+    Outcome, QueueSettings, SettingsPatch, Settlement, When, Word,
 };
 
 const TEN_YEARS_MS: u64 = 315_360_000_000;
@@ -269,4 +269,23 @@ pub async fn job_number_zero_is_no_job(rig: &Rig) {
     rig.add("q").await;
     let error = rig.refused(Command::ShowJob { job: JobNumber(0).into() }).await;
     assert!(matches!(error.word, Word::NoJob | Word::BadArg), "{} {error}", error.word);
+}
+
+pub async fn a_filter_keeps_its_lengths(rig: &Rig) {
+    rig.add("q").await;
+    let empty = JobFilter::default();
+    for (filter, shown) in [
+        (JobFilter { queue: Some(long(256)), ..empty.clone() }, shown("filter.queue")),
+        (JobFilter { name: Some(long(256)), ..empty.clone() }, shown("filter.name")),
+        (JobFilter { tag: Some(long(256)), ..empty.clone() }, shown("filter.tag")),
+        (JobFilter { fingerprint: Some(long(256)), ..empty.clone() }, shown("filter.fingerprint")),
+        (JobFilter { states: vec![JobState::Dead; 8], ..empty.clone() }, "filter.states is a list of 8".into()),
+    ] {
+        let allowed: &[&str] = if filter.states.is_empty() { &["255"] } else { &["7"] };
+        let list = Command::ListJobs { filter: filter.clone(), cursor: None, limit: 1 };
+        check(rig, list, &shown, allowed).await;
+        check(rig, Command::StartOperation { verb: BulkVerb::Cancel, filter }, &shown, allowed).await;
+    }
+    let most = JobFilter { name: Some(long(255)), states: JobState::ALL.to_vec(), ..empty };
+    rig.done(Command::StartOperation { verb: BulkVerb::Cancel, filter: most }).await;
 }

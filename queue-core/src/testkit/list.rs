@@ -41,6 +41,8 @@ macro_rules! engine_conformance {
                 a_worker_that_leaves_may_give_back_what_it_does_not_hold,
                 a_reconnected_worker_releases_no_other_workers_leases,
                 a_beat_needs_a_workers_name,
+                a_reconnected_worker_gives_back_any_number_of_leases,
+                a_beat_has_its_bounds,
             }
             bounds {
                 what_each_job_of_a_batch_carries_counts,
@@ -160,6 +162,7 @@ macro_rules! engine_conformance {
                 an_edit_changes_something_allowed,
                 a_snooze_is_at_most_ten_years,
                 a_wait_is_at_most_an_hour,
+                a_filter_keeps_its_lengths,
                 a_reason_is_at_most_a_thousand_bytes,
                 a_message_shows_a_long_value_cut_and_on_one_line,
                 job_number_zero_is_no_job,
@@ -182,6 +185,8 @@ macro_rules! engine_conformance {
                 an_operation_that_never_was_is_refused,
                 an_operation_on_a_queue_that_does_not_exist_is_refused,
                 a_big_operation_takes_all_and_each_once,
+                a_job_that_comes_back_is_not_taken_again,
+                a_cancel_counts_a_job_once_though_its_lease_is_extended,
             }
             options {
                 a_leased_job_carries_what_its_handler_needs,
@@ -288,6 +293,7 @@ macro_rules! engine_conformance {
                 a_snooze_sent_again_is_already_counted,
                 a_settlement_sent_again_is_already_counted_while_the_next_lease_runs,
                 a_token_that_never_was_is_stale,
+                a_token_of_another_job_is_stale,
                 a_settlement_of_a_job_that_never_was_is_refused,
                 a_settlement_after_the_expiry_counts_and_undoes_the_stall,
                 a_failure_after_the_expiry_counts_as_the_attempt,
@@ -320,6 +326,7 @@ macro_rules! engine_conformance {
                 a_dropped_waiter_takes_no_job_with_it,
                 a_lease_that_waits_too_long_is_refused,
                 a_waiting_producer_gets_the_result,
+                a_waiting_producer_gets_a_job_that_is_not_kept,
                 a_waiting_producer_is_told_of_death_and_cancel,
                 a_producer_does_not_wait_for_a_job_that_is_done,
                 a_producer_waits_no_longer_than_asked,

@@ -64,6 +64,20 @@ pub async fn a_token_that_never_was_is_stale(rig: &Rig) {
     assert_eq!(rig.hash().await, before);
 }
 
+pub async fn a_token_of_another_job_is_stale(rig: &Rig) {
+    rig.add_many("q", 3).await;
+    let (first, second) = (rig.lease("q").await, rig.lease("q").await);
+    let number = rig.lease_up_to("q", 1).await[0].number.0;
+    rig.settle(&second, DONE).await;
+    // Whether the job that is meant holds a lease, was never leased, or never was.
+    let waiting = rig.add("q").await;
+    for number in [first.number, waiting, crate::model::JobNumber(number + 100)] {
+        let mixed_up = LeaseRef { number, token: second.token };
+        assert_eq!(rig.engine().settle(mixed_up, DONE).await.expect_err("another's").word, Word::Stale);
+    }
+    assert_eq!(rig.engine().settle(proof(&second), DONE).await, Ok(Settled::Already));
+}
+
 pub async fn a_settlement_of_a_job_that_never_was_is_refused(rig: &Rig) {
     rig.add("q").await;
     let leased = rig.lease("q").await;

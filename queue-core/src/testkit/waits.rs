@@ -8,7 +8,8 @@ use super::leases::short_leases;
 use super::rig::{Rig, failure, order};
 use crate::engine::EngineExt;
 use crate::model::{
-    Context, Error, Job, JobNumber, JobOptions, JobRef, JobState, LeaseOrder, LeaseRequest, LeasedJob, Outcome, Word,
+    Context, Error, Job, JobNumber, JobOptions, JobRef, JobState, LeaseOrder, LeaseRequest, LeasedJob, Outcome,
+    QueueSettings, Word,
 };
 
 type Leased = Result<Vec<LeasedJob>, Error>;
@@ -234,5 +235,24 @@ pub async fn many_producers_may_wait_for_one_job(rig: &Rig) {
     rig.complete(&rig.lease("q").await).await;
     for handle in waiting {
         assert_eq!(state_after(handle).await, JobState::Completed);
+    }
+}
+
+pub async fn a_waiting_producer_gets_a_job_that_is_not_kept(rig: &Rig) {
+    let none = QueueSettings { keep_completed: Some(0), keep_cancelled: Some(0), ..QueueSettings::default() };
+    rig.set("q", none).await;
+    let done = [rig.add("q").await, rig.add_with("q", JobOptions { keep_ms: Some(0), ..JobOptions::default() }).await];
+    let cancelled = rig.add("q").await;
+    for number in done {
+        let waiting = waiting_producer(rig, number, LONG_MS).await;
+        rig.settle(&rig.lease("q").await, Outcome::Complete { result: Some("42".into()) }).await;
+        let job = waiting.await.expect("no panic").expect("the result was there");
+        assert_eq!((job.summary.number, job.result.as_deref()), (number, Some(&b"42"[..])));
+    }
+    let waiting = waiting_producer(rig, cancelled, LONG_MS).await;
+    rig.cancel(cancelled).await;
+    assert_eq!(state_after(waiting).await, JobState::Cancelled);
+    for number in [done[0], done[1], cancelled] {
+        rig.until("it is gone", async || !rig.kept(number).await).await;
     }
 }

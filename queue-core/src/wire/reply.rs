@@ -53,7 +53,6 @@ pub enum Form {
 
 /// Everything that an engine answers over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are replies; a box would cost each of them an allocation")]
 pub enum Response {
     /// To a command, a lease or a wait.
     Reply(Reply),

@@ -133,3 +133,43 @@ fn a_timeline_keeps_the_first_and_the_last_leases() {
     let shown: Vec<u32> = job.leases.iter().map(|lease| lease.lease).collect();
     assert_eq!(shown, (1..=20).chain(51..=130).collect::<Vec<_>>());
 }
+
+#[test]
+fn an_operation_takes_a_job_once_though_it_comes_back_between_steps() {
+    let mut store = started();
+    enqueue(&mut store, "q", 1_500, JobOptions::default());
+    let mut at = 0;
+    // Rejects all that is ready.
+    let mut reject = |store: &mut Store| loop {
+        at += 1;
+        let leased = lease(store, later(at), "q", 1_000);
+        let outcome = || Outcome::Fail { kind: "exit".to_owned(), error: "no".to_owned(), retryable: false };
+        let settlement = |job: &LeasedJob| Settlement {
+            lease: LeaseRef { number: job.number, token: job.token },
+            outcome: outcome(),
+        };
+        let settlements: Vec<_> = leased.iter().map(settlement).collect();
+        if settlements.is_empty() {
+            return later(at);
+        }
+        done(store, later(at), &Command::Settle { settlements, then_lease: None });
+    };
+    let now = reject(&mut store);
+    let filter = JobFilter { states: vec![JobState::Dead], ..JobFilter::default() };
+    done(&mut store, now, &Command::StartOperation { verb: BulkVerb::Retry, filter });
+    let mut now = now;
+    while store.machine.advance_operations(now, &mut store.recorder) {
+        now = reject(&mut store);
+    }
+    let operation = OperationNumber(1);
+    let Reply::Operation(view) = done(&mut store, now, &Command::ShowOperation { operation }) else {
+        panic!("an operation is shown");
+    };
+    assert_eq!((view.state, view.changed), (OperationState::Finished, 1_500));
+    for number in 1..=1_500 {
+        let Reply::Job(job) = done(&mut store, now, &Command::ShowJob { job: JobNumber(number).into() }) else {
+            panic!("a job is shown");
+        };
+        assert_eq!((job.round, job.summary.state), (2, JobState::Dead), "job {number}");
+    }
+}

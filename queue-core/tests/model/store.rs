@@ -70,7 +70,12 @@ impl Store {
 
     pub(crate) fn elapse(&mut self, now: Now) {
         // Everything that is due before a bulk operation takes its step: the model knows no budgets.
-        while self.machine.elapse(now, &mut self.recorder, usize::MAX) {}
+        loop {
+            while self.machine.elapse(now, &mut self.recorder, usize::MAX) {}
+            if !self.machine.advance_operations(now, &mut self.recorder) {
+                return;
+            }
+        }
     }
 
     /// Starts the broker; whether removal by age is held for an hour.

@@ -212,10 +212,9 @@ impl<S: Storage> Store<S> {
     }
 
     /// Answers a beat: what its worker is to stop.
-    pub(super) fn beat(&mut self, beat: Beat) -> Result<Orders, Error> {
-        if !crate::model::is_name(&beat.worker) {
-            return Err(Error::bad_arg("worker", &beat.worker, "text of 1 to 255 bytes without control characters"));
-        }
+    pub(super) fn beat(&mut self, beat: &Beat) -> Result<Orders, Error> {
+        let now = self.now().steady;
+        self.registry.beat(beat, now)?;
         if beat.reconnected {
             let named: HashSet<LeaseToken> = beat.leases.iter().map(|lease| lease.token).collect();
             let mut dropped: Vec<LeaseRef> = self.machine.leases_of(&beat.worker);
@@ -230,8 +229,6 @@ impl<S: Storage> Store<S> {
                 Some(None) => orders.lost.push(lease.number),
             }
         }
-        let now = self.now().steady;
-        self.registry.beat(beat, now);
         Ok(orders)
     }
 }

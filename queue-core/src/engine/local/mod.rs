@@ -29,9 +29,9 @@ use crate::model::{
 };
 use blobs::Blobs;
 use commit::Pace;
-use store::{Files, LeaseOrWait, Store};
+use store::{Files, LeaseOrWait, Look, Store};
 use tail::{Ring, Tail};
-use waiters::Delivery;
+use waiters::{Delivery, Ended};
 
 /// How a local engine is opened.
 #[derive(Clone)]
@@ -76,8 +76,8 @@ struct Shared<S: Storage> {
     store: Mutex<Store<S>>,
     clock: Arc<dyn Clock>,
     pace: Pace,
-    /// The frontier moved, or the engine failed or closed.
-    moved: Notify,
+    /// The frontier moved, or the engine failed or closed; the store's.
+    moved: Arc<Notify>,
     /// The ticker is to look again.
     wake: Arc<Notify>,
     reader: Option<Mutex<Reader<S>>>,
@@ -154,10 +154,10 @@ impl<S: Storage> LocalEngine<S> {
         let clock = Arc::clone(&options.clock);
         let store = Store::start(machine, files, Arc::clone(&clock), options.seed, options.max_memory);
         let shared = Arc::new(Shared {
+            moved: Arc::clone(&store.moved),
             store: Mutex::new(store),
             clock,
             pace: Pace::default(),
-            moved: Notify::new(),
             wake: Arc::new(Notify::new()),
             reader,
             capabilities,
@@ -246,6 +246,26 @@ impl<S: Storage> Shared<S> {
         }
     }
 
+    /// Does `work` once the open frame has room for it.
+    async fn with_room<T>(
+        self: &Arc<Self>,
+        mut work: impl FnMut(&mut Store<S>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            let position = {
+                let mut store = self.lock();
+                store.check_open()?;
+                if !store.must_commit() {
+                    let done = work(&mut store);
+                    self.wake_ticker_if_earlier(&mut store);
+                    return done;
+                }
+                store.end()
+            };
+            self.durable(position).await?;
+        }
+    }
+
     /// Fills in what only the shell knows.
     fn complete(&self, mut reply: Reply) -> Reply {
         if let Reply::Stats(stats) = &mut reply {
@@ -259,8 +279,7 @@ impl<S: Storage> Shared<S> {
         let mut store = self.lock();
         // If the engine has failed there is nobody to release for.
         let _ = store.release(leases);
-        store.planned = 0;
-        self.wake.notify_one();
+        self.wake_ticker_if_earlier(&mut store);
     }
 }
 
@@ -312,13 +331,8 @@ impl<S: Storage> Engine for LocalEngine<S> {
     async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
         check_wait("wait_ms", request.wait_ms)?;
         let mut in_flight = InFlight { shared: Arc::clone(&self.shared), ticket: None, leased: Vec::new() };
-        let got = {
-            let mut store = self.shared.lock();
-            store.check_open()?;
-            let got = store.lease_or_wait(context, request.order, request.wait_ms > 0)?;
-            self.shared.wake_ticker_if_earlier(&mut store);
-            got
-        };
+        let lease = |store: &mut Store<S>| store.lease_or_wait(context, &request.order, request.wait_ms > 0);
+        let got = self.shared.with_room(lease).await?;
         let ticket = match got {
             LeaseOrWait::Leased(delivery) => return in_flight.arrive(delivery).await,
             LeaseOrWait::Wait(ticket) => in_flight.ticket.insert(ticket),
@@ -345,16 +359,18 @@ impl<S: Storage> Engine for LocalEngine<S> {
         check_wait("timeout_ms", timeout_ms)?;
         let ended = async {
             loop {
-                let found = self.show(&job).await?;
-                let number = found.summary.number;
-                let receiver = self.shared.lock().waiters.join_job(number.0);
-                // It may have ended between the look and the join.
-                let found = self.show(&number.into()).await?;
-                if found.summary.state.is_done() {
-                    return Ok(found);
+                let look = |store: &mut Store<S>| Ok((store.look_or_wait(&job)?, store.end()));
+                let (look, position) = self.shared.with_room(look).await?;
+                self.shared.durable(position).await?;
+                let ended = match look? {
+                    Look::Ended(job) => return Ok(*job),
+                    Look::Waits(ended) => ended.await,
+                };
+                // An error means that the job was removed or the engine ended; the next look says which.
+                if let Ok(Ended { job, position }) = ended {
+                    self.shared.durable(position).await?;
+                    return Ok(job);
                 }
-                // An error means that the engine ended; the next look says so.
-                let _ = receiver.await;
             }
         };
         tokio::select! {
@@ -398,13 +414,9 @@ impl<S: Storage> Engine for LocalEngine<S> {
     }
 
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
-        let (orders, position) = {
-            let mut store = self.shared.lock();
-            store.check_open()?;
-            let orders = store.beat(beat)?;
-            self.shared.wake_ticker_if_earlier(&mut store);
-            (orders, store.end())
-        };
+        beat.check()?;
+        let answer = |store: &mut Store<S>| Ok((store.beat(&beat)?, store.end()));
+        let (orders, position) = self.shared.with_room(answer).await?;
         self.shared.durable(position).await?;
         Ok(orders)
     }
@@ -419,17 +431,6 @@ impl<S: Storage> Engine for LocalEngine<S> {
 
     async fn close(&self) -> Result<(), Error> {
         self.shared.close().await
-    }
-}
-
-impl<S: Storage> LocalEngine<S> {
-    async fn show(&self, job: &JobRef) -> Result<Job, Error> {
-        let command = Command::ShowJob { job: job.clone() };
-        match self.shared.execute(&Context::default(), &[command]).await?.pop() {
-            Some(Ok(Reply::Job(job))) => Ok(*job),
-            Some(Err(error)) => Err(error),
-            _ => Err(closed()),
-        }
     }
 }
 

@@ -4,23 +4,37 @@
 //! its delivery share one sync. Leaves commits, sleeping and tasks to `mod.rs` and `commit.rs`.
 //! Invariant: what it returns may leave only once the log's frontier has passed [`Store::end`] as of then.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
 
 use super::blobs::Blobs;
 use super::registry::Registry;
 use super::tail::Tail;
-use super::waiters::{Delivery, Waiters};
+use super::waiters::{Delivery, Ended, Waiters};
 use crate::engine::Answer;
 use crate::engine::clock::Clock;
-use crate::journal::Storage;
+use crate::journal::{COMMAND_BYTES_MAX, Storage};
 use crate::machine::{Blob, Chance, Event, Machine, Sink};
-use crate::model::{Command, Context, Error, LeaseOrder, LeaseRef, Now, Outcome, Reply, Settlement, Word};
+use crate::model::{
+    Command, Context, Error, Job, JobRef, LeaseOrder, LeaseRef, Limits, Now, Outcome, Reply, Settlement, Word,
+};
 
 /// Events of retention and the like that may follow a command in its own frame.
 const ELAPSE_BESIDE: usize = 64;
+/// Bytes of events after which those who wait are served in the next turn. A lease beyond it, and its return where nobody
+/// takes it, add at most half as much.
+const DELIVER_BYTES: u64 = 256 << 10;
+/// Most bytes of records around a job of a batch, or a settlement, beside what counts against the batch's bound: heads,
+/// the lengths of its fields, a name and a policy of its own, a failure's fingerprint.
+const AROUND_BYTES: usize = 700;
+const _: () = assert!(
+    Limits::BATCH_BYTES + Limits::BATCH_JOBS * AROUND_BYTES + 3 * DELIVER_BYTES as usize <= COMMAND_BYTES_MAX,
+    "the largest command, and whoever is served before and after it, fit what the journal takes at once"
+);
 
 /// Everything that the lock guards.
 pub(super) struct Store<S: Storage> {
@@ -37,6 +51,12 @@ pub(super) struct Store<S: Storage> {
     pub(super) failed: Option<Error>,
     /// The instant that the ticker sleeps until, steady; it is woken for anything earlier.
     pub(super) planned: u64,
+    /// The frontier moved, or the engine failed or closed.
+    pub(super) moved: Arc<Notify>,
+    /// Queues in which somebody may be served in the next turn.
+    unserved: Vec<String>,
+    /// Leases whose receiver is gone and that have not been given back yet.
+    returning: VecDeque<LeaseRef>,
 }
 
 /// Log and blobs: where the machine's events go.
@@ -100,6 +120,9 @@ impl<S: Storage> Store<S> {
             closed: false,
             failed: None,
             planned: u64::MAX,
+            moved: Arc::default(),
+            unserved: Vec::new(),
+            returning: VecDeque::new(),
         }
     }
 
@@ -128,11 +151,13 @@ impl<S: Storage> Store<S> {
         let error = Error::new(Word::Unknown, message);
         self.failed = Some(error.clone());
         self.waiters.clear();
+        // Also those are told who ask for nothing and wait for just this.
+        self.moved.notify_waiters();
         error
     }
 
     /// Runs `work` on the machine; a panic in it is final, like a failed sync.
-    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, Error> {
+    pub(super) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, Error> {
         self.check_open()?;
         catch_unwind(AssertUnwindSafe(|| work(self))).map_err(|_| {
             self.fail("an invariant of the state machine broke; nothing more is written: restart and report it".into())
@@ -147,39 +172,71 @@ impl<S: Storage> Store<S> {
             let now = store.now();
             // What came due before this command happens before it: a lease must not miss it, nor an enqueue overtake it.
             store.elapse_if_due(now);
+            store.serve_waiters(now);
             let answer = match store.refuse_if_full(command) {
                 Some(error) => Err(error),
                 None => store.machine.apply(now, &mut store.chance, context, command, &mut store.files),
             };
-            store.follow(now);
+            store.tell_ended();
+            store.elapse_if_due(now);
+            store.serve_waiters(now);
             answer
         })
     }
 
-    fn follow(&mut self, now: Now) {
-        self.elapse_if_due(now);
-        self.serve_waiters(now);
-        self.waiters.tell_ended(self.machine.take_ended());
-    }
-
     fn elapse_if_due(&mut self, now: Now) {
         if self.machine.next_due().0.is_some_and(|due| due <= now.steady) {
-            self.machine.elapse(now, &mut self.files, ELAPSE_BESIDE);
+            self.elapse_due(now, ELAPSE_BESIDE);
         }
     }
 
-    /// Does what is due, a step. Returns whether more is due.
+    /// Does what is due, at most `budget` events. Returns whether more is due.
+    fn elapse_due(&mut self, now: Now, mut budget: usize) -> bool {
+        let mut more = true;
+        while more && budget > 0 {
+            // What ends in one event may age out in the next, and whoever waits for it gets the job as it ended.
+            let step = if self.waiters.is_job_awaited() { 1 } else { budget };
+            more = self.machine.elapse(now, &mut self.files, step);
+            self.tell_ended();
+            budget -= step;
+        }
+        more
+    }
+
+    /// Hands jobs that just ended to those who wait for them.
+    fn tell_ended(&mut self) {
+        for number in self.machine.take_ended() {
+            let Some(waiting) = self.waiters.take_job(number) else { continue };
+            // A removed job is not there; who waited for it is told by being let go.
+            let Some(job) = self.machine.job(number, &self.files) else { continue };
+            let position = self.end();
+            for waiter in waiting {
+                // Whoever is gone needs no word.
+                let _ = waiter.send(Ended { job: job.clone(), position });
+            }
+        }
+    }
+
+    /// The turn of the ticker: what is due, a step of a bulk operation, whatever waits for a turn. Returns whether more is due.
     pub(super) fn elapse(&mut self, budget: usize) -> Result<bool, Error> {
         self.guarded(|store| {
             let now = store.now();
             if let Some(jump) = store.machine.watch_clock(now, &mut store.files) {
                 tracing::warn!(jump_ms = jump, "the wall clock jumped; times given as times follow it");
             }
-            let more = store.machine.elapse(now, &mut store.files, budget);
+            store.give_back(now);
+            let more = store.elapse_due(now, budget);
+            if store.machine.advance_operations(now, &mut store.files) {
+                store.tell_ended();
+            }
             store.serve_waiters(now);
-            store.waiters.tell_ended(store.machine.take_ended());
-            more
+            more || store.has_turn()
         })
+    }
+
+    /// Whether something waits for the ticker's next turn.
+    fn has_turn(&self) -> bool {
+        self.machine.has_operations() || !self.unserved.is_empty() || !self.returning.is_empty()
     }
 
     /// New work is refused while disk or memory is full; settling and removing go on.
@@ -199,14 +256,23 @@ impl<S: Storage> Store<S> {
         Some(Error::new(Word::Full, format!("disk is full: {}; free space, or settle and remove jobs", full.reason)))
     }
 
-    /// Leases for the first of those who wait, as long as there is something for them.
+    /// Leases for the first of those who wait, as long as there is something for them; in turns, since one event, such
+    /// as the end of a pause, may be for any number of them.
     fn serve_waiters(&mut self, now: Now) {
-        if !self.machine.has_ready() {
+        if !self.machine.has_ready() && self.unserved.is_empty() {
             return;
         }
         let context = Context::default();
-        for queue in self.machine.take_ready() {
+        let full = self.end() + DELIVER_BYTES;
+        let unserved = std::mem::take(&mut self.unserved);
+        for queue in unserved.into_iter().chain(self.machine.take_ready()) {
             while let Some((waiter, order)) = self.waiters.first(&queue) {
+                if self.end() >= full {
+                    if !self.unserved.contains(&queue) {
+                        self.unserved.push(queue);
+                    }
+                    break;
+                }
                 let command = Command::Lease(order);
                 let reply = self.machine.apply(now, &mut self.chance, &context, &command, &mut self.files);
                 let leased = match reply {
@@ -219,7 +285,7 @@ impl<S: Storage> Store<S> {
                     leased.iter().map(|job| LeaseRef { number: job.number, token: job.token }).collect();
                 let delivery = Delivery { leased, position: self.end() };
                 if !self.waiters.deliver(waiter, delivery) {
-                    self.release_now(now, &leases);
+                    self.release_now(now, leases);
                 }
             }
         }
@@ -229,13 +295,23 @@ impl<S: Storage> Store<S> {
     pub(super) fn release(&mut self, leases: &[LeaseRef]) -> Result<(), Error> {
         self.guarded(|store| {
             let now = store.now();
-            store.release_now(now, leases);
+            store.returning.extend(leases);
+            store.give_back(now);
             store.serve_waiters(now);
         })
     }
 
-    fn release_now(&mut self, now: Now, leases: &[LeaseRef]) {
-        let settlements = leases.iter().map(|&lease| Settlement { lease, outcome: Outcome::Release }).collect();
+    /// Gives back some of the leases that are on their way, if the frame has room; the rest is the next turn's.
+    fn give_back(&mut self, now: Now) {
+        if !self.returning.is_empty() && !self.must_commit() {
+            let some = self.returning.len().min(Limits::BATCH_JOBS);
+            let leases: Vec<LeaseRef> = self.returning.drain(..some).collect();
+            self.release_now(now, leases);
+        }
+    }
+
+    fn release_now(&mut self, now: Now, leases: Vec<LeaseRef>) {
+        let settlements = leases.into_iter().map(|lease| Settlement { lease, outcome: Outcome::Release }).collect();
         let command = Command::Settle { settlements, then_lease: None };
         // A lease that was settled meanwhile answers by itself; there is nothing to do about it.
         let _ = self.machine.apply(now, &mut self.chance, &Context::default(), &command, &mut self.files);
@@ -245,24 +321,51 @@ impl<S: Storage> Store<S> {
     pub(super) fn lease_or_wait(
         &mut self,
         context: &Context,
-        order: LeaseOrder,
+        order: &LeaseOrder,
         may_wait: bool,
     ) -> Result<LeaseOrWait, Error> {
         match self.apply(context, &Command::Lease(order.clone()))?? {
-            Reply::Leased(leased) if leased.is_empty() && may_wait => Ok(LeaseOrWait::Wait(self.waiters.join(order))),
+            Reply::Leased(leased) if leased.is_empty() && may_wait => {
+                Ok(LeaseOrWait::Wait(self.waiters.join(order.clone())))
+            }
             Reply::Leased(leased) => Ok(LeaseOrWait::Leased(Delivery { leased, position: self.end() })),
             _ => Err(Error::new(Word::Err, "a lease answers leases")),
         }
     }
 
+    /// The job if it has ended, else its end, once it comes. The outer error is the engine's failure.
+    pub(super) fn look_or_wait(&mut self, job: &JobRef) -> Result<Result<Look, Error>, Error> {
+        self.guarded(|store| {
+            let now = store.now();
+            store.elapse_if_due(now);
+            let command = Command::ShowJob { job: job.clone() };
+            let context = Context::default();
+            // Nothing happens between the look and the wait.
+            match store.machine.apply(now, &mut store.chance, &context, &command, &mut store.files)? {
+                Reply::Job(job) if job.summary.state.is_done() => Ok(Look::Ended(job)),
+                Reply::Job(job) => Ok(Look::Waits(store.waiters.join_job(job.summary.number.0))),
+                _ => Err(Error::new(Word::Err, "a look at a job answers the job")),
+            }
+        })
+    }
+
     /// When the ticker has work next, on the steady clock.
     pub(super) fn next_due(&mut self) -> u64 {
+        if self.has_turn() {
+            return 0;
+        }
         let now = self.now();
         let (steady, wall) = self.machine.next_due();
         let wall = wall.map(|due| now.steady + due.saturating_sub(now.wall));
         let journal = self.files.tail.journal().and_then(|journal| journal.next_due());
         [steady, wall, journal].into_iter().flatten().min().unwrap_or(u64::MAX)
     }
+}
+
+/// What a call that waits for a job found.
+pub(super) enum Look {
+    Ended(Box<Job>),
+    Waits(oneshot::Receiver<Ended>),
 }
 
 /// What a lease call got.

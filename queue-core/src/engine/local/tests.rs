@@ -8,7 +8,8 @@ use crate::engine::{Engine, EngineExt};
 use crate::journal::faults::FaultyStorage;
 use crate::journal::sim::SimDisk;
 use crate::model::{
-    Context, Error, JobState, LeaseOrder, LeaseOutcome, LeaseRef, LeaseRequest, LeasedJob, NewJob, Outcome, Word,
+    BulkVerb, Command, Context, Error, JobFilter, JobState, LeaseOrder, LeaseOutcome, LeaseRef, LeaseRequest,
+    LeasedJob, NewJob, Outcome, Word,
 };
 
 fn order(queue: &str) -> LeaseOrder {
@@ -188,4 +189,52 @@ async fn who_reads_the_feed_of_the_memory_engine_is_woken() {
     engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
     let page = reading.await.expect("no panic").expect("events");
     assert!(!page.events.is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_of_the_machine_is_told_to_those_who_wait_for_nothing_else() {
+    let engine = LocalEngine::memory(LocalOptions::default());
+    let waiter = engine.clone();
+    let failed = tokio::spawn(async move { waiter.failed().await });
+    tokio::task::yield_now().await;
+    let broken = engine.shared.lock().guarded(|_| -> () { panic!("an invariant breaks") });
+    assert_eq!(broken.expect_err("it panicked").word, Word::Unknown);
+    // Nobody asks the engine for anything.
+    assert_eq!(failed.await.expect("no panic").word, Word::Unknown);
+}
+
+#[tokio::test]
+async fn no_more_operations_run_than_may() {
+    let engine = LocalEngine::memory(LocalOptions::default());
+    let start = Command::StartOperation { verb: BulkVerb::Cancel, filter: JobFilter::default() };
+    let mut answers = engine.execute(&Context::default(), vec![start; 1_001]).await.expect("all are answered");
+    let last = answers.pop().expect("an answer for each").expect_err("one too many");
+    assert_eq!(last.word, Word::Full, "{last}");
+    assert!(answers.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn any_number_of_waiting_calls_is_served_in_frames_of_bounded_size() {
+    const CALLS: usize = 700;
+    let engine = Arc::new(open(&Faulty::new(SimDisk::new())));
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    engine.pause(&Context::default(), "q").await.expect("it is there");
+    for _ in 0..CALLS / 10 {
+        engine.enqueue("q", vec![NewJob::new("n", "1"); 10_000]).await.expect("room");
+    }
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| {
+            let engine = Arc::clone(&engine);
+            let request = LeaseRequest { order: LeaseOrder { limit: 1_000, ..order("q") }, wait_ms: 60_000 };
+            tokio::spawn(async move { engine.lease(&Context::default(), request).await })
+        })
+        .collect();
+    while engine.shared.lock().waiters.count() < CALLS {
+        tokio::task::yield_now().await;
+    }
+    // Their leases together are more than a frame takes.
+    engine.resume(&Context::default(), "q").await.expect("it is there");
+    for call in calls {
+        assert_eq!(call.await.expect("no panic").expect("served").len(), 1_000);
+    }
 }

@@ -16,7 +16,8 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
         let Some(strong) = shared.upgrade() else { return };
         let step = {
             let mut store = strong.lock();
-            let step = store.elapse(STEP);
+            // Others may have filled the frame: then the step waits, as their next command does.
+            let step = if store.must_commit() { Ok(true) } else { store.elapse(STEP) };
             let (now, due) = (store.now().steady, store.next_due());
             store.planned = due;
             let full = store.must_commit().then(|| store.end());

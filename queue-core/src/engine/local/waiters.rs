@@ -8,12 +8,19 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use tokio::sync::oneshot;
 
-use crate::model::{LeaseOrder, LeasedJob};
+use crate::model::{Job, LeaseOrder, LeasedJob};
 
 /// Jobs for one who waited; they may be handed over once the frontier has passed `position`.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) leased: Vec<LeasedJob>,
+    pub(super) position: u64,
+}
+
+/// A job as it ended; it may be shown once the frontier has passed `position`.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) job: Job,
     pub(super) position: u64,
 }
 
@@ -30,7 +37,7 @@ pub(super) struct Waiters {
     next: u64,
     leases: HashMap<u64, (LeaseOrder, oneshot::Sender<Delivery>)>,
     queues: HashMap<String, VecDeque<u64>>,
-    jobs: HashMap<u64, Vec<oneshot::Sender<()>>>,
+    jobs: HashMap<u64, Vec<oneshot::Sender<Ended>>>,
 }
 
 impl Waiters {
@@ -70,6 +77,12 @@ impl Waiters {
         }
     }
 
+    /// How many calls wait for work.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.leases.len()
+    }
+
     /// Whether anybody waits for this queue.
     #[cfg(test)]
     pub(super) fn is_waiting(&self, queue: &str) -> bool {
@@ -86,8 +99,8 @@ impl Waiters {
         sender.send(delivery).is_ok()
     }
 
-    /// Resolves once the job has ended.
-    pub(super) fn join_job(&mut self, number: u64) -> oneshot::Receiver<()> {
+    /// Resolves once the job has ended, and fails if it was removed.
+    pub(super) fn join_job(&mut self, number: u64) -> oneshot::Receiver<Ended> {
         let (sender, receiver) = oneshot::channel();
         let waiting = self.jobs.entry(number).or_default();
         waiting.retain(|sender| !sender.is_closed());
@@ -95,17 +108,14 @@ impl Waiters {
         receiver
     }
 
-    /// These jobs have ended.
-    pub(super) fn tell_ended(&mut self, ended: Vec<u64>) {
-        if self.jobs.is_empty() {
-            return;
-        }
-        for number in ended {
-            for sender in self.jobs.remove(&number).into_iter().flatten() {
-                // Whoever is gone needs no word.
-                let _ = sender.send(());
-            }
-        }
+    /// Whether anybody waits for the end of any job.
+    pub(super) fn is_job_awaited(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Those who wait for the end of this job; they are to be told.
+    pub(super) fn take_job(&mut self, number: u64) -> Option<Vec<oneshot::Sender<Ended>>> {
+        self.jobs.remove(&number)
     }
 
     /// Nobody will be served any more: every waiting call ends.

@@ -173,6 +173,7 @@ impl Machine {
         if limit == 0 || limit > Limits::PAGE_ROWS {
             return Err(Error::bad_arg("count", limit, "1 to 1000 rows"));
         }
+        filter.check()?;
         let place = cursor.map_or(Ok(Place::START), Place::parse)?;
         let states = states_of(filter);
         let mut page = JobPage::default();

@@ -7,7 +7,9 @@ use super::super::rows::Row;
 use super::super::{Chance, Event, Machine, Next, Sink, fingerprint};
 use super::lease::stale;
 use super::{check_bytes, check_name, cut};
-use crate::model::{DeadReason, Error, JobNumber, LeaseOrder, Limits, Now, Outcome, Reply, Settled, Settlement};
+use crate::model::{
+    DeadReason, Error, JobNumber, LeaseOrder, LeaseRef, Limits, Now, Outcome, Reply, Settled, Settlement,
+};
 
 impl Machine {
     pub(super) fn settle(
@@ -40,7 +42,9 @@ impl Machine {
         let (row, late) = match (self.held(lease), self.held_late(lease)) {
             (Some(row), _) => (row, false),
             (None, Some(row)) => (row, true),
-            (None, None) if self.settled.contains(lease.token) => return Ok(Settled::Already),
+            (None, None) if self.settled.contains(lease.token) && self.may_have_held(lease) => {
+                return Ok(Settled::Already);
+            }
             (None, None) => return Err(stale(lease)),
         };
         let number = lease.number;
@@ -67,6 +71,14 @@ impl Machine {
             }
         }
         Ok(Settled::Counted)
+    }
+
+    /// Whether the token can have been the job's: none of another job's that is newer than its own newest.
+    fn may_have_held(&self, lease: LeaseRef) -> bool {
+        match self.rows.get(lease.number.0) {
+            Some(row) => row.more.as_ref().is_some_and(|more| lease.token.0 <= more.token),
+            None => lease.number.0 <= self.last_number,
+        }
     }
 
     fn after_failure(&self, now: Now, chance: &mut Chance, row: &Row, retryable: bool) -> Next {

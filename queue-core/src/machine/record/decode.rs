@@ -110,15 +110,15 @@ fn decode_administrative(kind: u16, mut r: Reader<'_>) -> Result<Event<'_>, Wron
         kind::QUEUE_PAUSED => Ok(Event::QueuePaused { queue: r.u32()?, by: decode_by(&mut r)? }),
         kind::QUEUE_RESUMED => Ok(Event::QueueResumed { queue: r.u32()?, by: decode_by(&mut r)? }),
         kind::OPERATION_STARTED => {
-            let (operation, verb, filter) = (r.u64()?, r.u8()?, r.text()?);
+            let (operation, verb, last_token, filter) = (r.u64()?, r.u8()?, LeaseToken(r.u64()?), r.text()?);
             let verb = BulkVerb::from_u8(verb).ok_or_else(|| format!("bulk verb {verb} is unknown"))?;
-            Ok(Event::OperationStarted { operation, verb, filter, by: decode_by(&mut r)? })
+            Ok(Event::OperationStarted { operation, verb, last_token, filter, by: decode_by(&mut r)? })
         }
         kind::OPERATION_ADVANCED => {
-            let (operation, looked_at, changed, refused) = (r.u64()?, r.u64()?, r.u64()?, r.u64()?);
+            let (operation, looked_at, changed) = (r.u64()?, r.u64()?, r.u64()?);
             let cursor = r.text()?;
             r.fields(|_, _| Ok(false))?;
-            Ok(Event::OperationAdvanced { operation, cursor, looked_at, changed, refused })
+            Ok(Event::OperationAdvanced { operation, cursor, looked_at, changed })
         }
         _ => {
             let (operation, state) = (r.u64()?, r.u8()?);

@@ -167,11 +167,11 @@ fn encode_administrative(mut w: Writer<'_>, event: &Event<'_>) {
         }
         Event::QueuePaused { queue, by } => encode_by(w.u32(queue), by),
         Event::QueueResumed { queue, by } => encode_by(w.u32(queue), by),
-        Event::OperationStarted { operation, verb, filter, by } => {
-            encode_by(w.u64(operation).u8(verb as u8).bytes(filter.as_bytes()), by);
+        Event::OperationStarted { operation, verb, last_token, filter, by } => {
+            encode_by(w.u64(operation).u8(verb as u8).u64(last_token.0).bytes(filter.as_bytes()), by);
         }
-        Event::OperationAdvanced { operation, cursor, looked_at, changed, refused } => {
-            w.u64(operation).u64(looked_at).u64(changed).u64(refused).bytes(cursor.as_bytes());
+        Event::OperationAdvanced { operation, cursor, looked_at, changed } => {
+            w.u64(operation).u64(looked_at).u64(changed).bytes(cursor.as_bytes());
         }
         Event::OperationEnded { operation, state, forget, by } => {
             encode_by(w.u64(operation).u8(state as u8), by);

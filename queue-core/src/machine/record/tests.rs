@@ -65,8 +65,8 @@ fn samples() -> Vec<Event<'static>> {
         Event::QueueSet { queue: 1, set: "{}", reset: vec!["stalls"], config: Some("{}"), by },
         Event::QueuePaused { queue: 1, by },
         Event::QueueResumed { queue: 1, by },
-        Event::OperationStarted { operation: 1, verb: BulkVerb::Retry, filter: "{}", by },
-        Event::OperationAdvanced { operation: 1, cursor: "", looked_at: 1, changed: 2, refused: 3 },
+        Event::OperationStarted { operation: 1, verb: BulkVerb::Retry, last_token: LeaseToken(7), filter: "{}", by },
+        Event::OperationAdvanced { operation: 1, cursor: "", looked_at: 1, changed: 2 },
         Event::OperationEnded { operation: 1, state: OperationState::Cancelled, forget: Some(2), by },
         Event::OperationEnded { operation: 1, state: OperationState::Finished, forget: None, by: By::default() },
     ]

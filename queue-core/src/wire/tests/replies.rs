@@ -143,7 +143,6 @@ fn operation() -> impl Strategy<Value = OperationView> {
             state,
             looked_at: number,
             changed: 2,
-            refused: 3,
             actor: "ann".into(),
             reason,
             started_at_ms: 4,

@@ -80,7 +80,8 @@ pub(crate) struct Model {
     last_number: u64,
     pub(crate) last_token: u64,
     pub(crate) settled: BTreeMap<LeaseToken, u64>,
-    operations: Vec<(BulkVerb, JobFilter)>,
+    /// With the newest token when each began.
+    operations: Vec<(BulkVerb, JobFilter, u64)>,
     operations_started: u64,
 }
 
@@ -157,7 +158,7 @@ impl Model {
                 }
                 self.operations_started += 1;
                 let filter = JobFilter { up_to: Some(JobNumber(self.last_number)), ..filter.clone() };
-                self.operations.push((*verb, filter));
+                self.operations.push((*verb, filter, self.last_token));
                 Ok(Reply::Done)
             }
             other => panic!("the model does not know {other:?}"),

@@ -24,8 +24,8 @@ impl Model {
             if self.operations.is_empty() {
                 return;
             }
-            let (verb, filter) = self.operations.remove(0);
-            self.operate(verb, &filter);
+            let (verb, filter, last_token) = self.operations.remove(0);
+            self.operate(verb, &filter, last_token);
         }
     }
 

@@ -87,18 +87,21 @@ impl Model {
         }
     }
 
-    pub(super) fn operate(&mut self, verb: BulkVerb, filter: &JobFilter) {
+    pub(super) fn operate(&mut self, verb: BulkVerb, filter: &JobFilter, last_token: u64) {
         let verb = match verb {
             BulkVerb::Promote => JobVerb::Promote,
             BulkVerb::Cancel => JobVerb::Cancel,
             BulkVerb::Retry => JobVerb::Retry,
             BulkVerb::Remove => JobVerb::Remove { force: false },
         };
+        // A job that was leased since came back from work, where the operation may have sent it.
+        let sends = matches!(verb, JobVerb::Promote | JobVerb::Retry);
         let matches = |number: u64, job: &Job| {
             filter.queue.as_ref().is_none_or(|queue| *queue == job.queue)
                 && (filter.states.is_empty() || filter.states.contains(&job.state))
                 && filter.up_to.is_none_or(|up_to| number <= up_to.0)
                 && allowed(&verb, job.state)
+                && !(sends && job.leases.last().is_some_and(|lease| lease.0.0 > last_token))
         };
         let mut meant: Vec<_> = self.jobs.iter().filter(|&(&number, job)| matches(number, job)).collect();
         meant.sort_by_key(|&(&number, job)| (job.queue.clone(), job.state, self.place_in_list(number)));

@@ -113,7 +113,11 @@ impl Model {
     pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<Settled, queue_core::model::Error> {
         let LeaseRef { number, token } = settlement.lease;
         let now = self.now.steady;
-        let known = self.settled.contains_key(&token);
+        let may_have_held = match self.jobs.get(&number.0) {
+            Some(job) => job.leases.last().is_some_and(|newest| token <= newest.0),
+            None => number.0 <= self.last_number,
+        };
+        let known = self.settled.contains_key(&token) && may_have_held;
         let job = self.jobs.get_mut(&number.0);
         let late = |job: &Job| job.state == JobState::Waiting && job.may_be_late && job.holds(token);
         let Some(job) = job.filter(|job| job.active_under(token) || late(job)) else {
