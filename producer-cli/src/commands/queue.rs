@@ -105,7 +105,7 @@ struct Done<'a> {
 pub(crate) async fn run(command: QueueCommand, app: &mut App) -> Result<(), Failure> {
     match command {
         QueueCommand::List(ListArgs {}) => {
-            let queues = app.engine().await?.queues().await?;
+            let queues = app.engine().await?.all_queues().await?;
             app.rows(&queues, || render::queue::list(&queues))
         }
         QueueCommand::Show(args) => {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::Engine;
 use crate::model::{
     BulkVerb, Command, Context, Enqueued, Error, Extension, Job, JobFilter, JobNumber, JobPage, JobRef, JobState,
-    JobVerb, LeaseOrder, LeaseRef, LeasedJob, LogLine, LogPage, NewJob, OperationNumber, OperationView, Outcome,
-    QueueView, Reply, SettingsPatch, Settled, Settlement, Stats, Word,
+    JobVerb, LeaseOrder, LeaseRef, LeasedJob, Limits, LogLine, LogPage, NewJob, OperationNumber, OperationView,
+    Outcome, QueuePage, QueueView, Reply, SettingsPatch, Settled, Settlement, Stats, Word,
 };
 
 /// An engine answered a command with a reply that belongs to another: a broken peer.
@@ -159,9 +159,21 @@ pub trait EngineExt: Engine {
         expect!(self.one(&Context::default(), command).await?, Reply::Queue(view) => *view)
     }
 
-    /// Reads all queues.
-    async fn queues(&self) -> Result<Vec<QueueView>, Error> {
-        expect!(self.one(&Context::default(), Command::ListQueues).await?, Reply::Queues(views) => views)
+    /// Reads a page of queues, by name.
+    async fn queues(&self, cursor: Option<String>, limit: u32) -> Result<QueuePage, Error> {
+        let command = Command::ListQueues { cursor, limit };
+        expect!(self.one(&Context::default(), command).await?, Reply::Queues(page) => page)
+    }
+
+    /// Reads all queues, by name, page after page.
+    async fn all_queues(&self) -> Result<Vec<QueueView>, Error> {
+        let mut page = self.queues(None, Limits::PAGE_ROWS).await?;
+        let mut all = page.queues;
+        while page.cursor.is_some() {
+            page = self.queues(page.cursor, Limits::PAGE_ROWS).await?;
+            all.append(&mut page.queues);
+        }
+        Ok(all)
     }
 
     /// Reads the store's totals.

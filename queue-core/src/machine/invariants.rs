@@ -61,7 +61,8 @@ impl Machine {
         assert!(of(&[Tree::Unstarted]) <= counted.waiting + counted.delayed, "only jobs not started die unstarted");
         let mut waiting = 0;
         for lane in queue.lanes.values() {
-            let page = lane.page(&self.rows, i64::MIN, 0, usize::MAX, |_| false);
+            let head = lane.listed_from(&self.rows, i64::MIN, 0, &mut 0, |_| false).expect("the head is not far");
+            let page = lane.page(&self.rows, i64::MIN, head, usize::MAX);
             assert!(page.is_sorted_by(|(one, _), (other, _)| one < other), "waiting jobs stand by rank");
             waiting += page.len() as u64;
         }

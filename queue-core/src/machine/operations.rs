@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::Place;
+use super::apply::{Place, Work};
 use super::elapse::NOBODY;
 use super::rows::Row;
 use super::{By, Event, Machine, Sink};
@@ -172,7 +172,7 @@ impl Machine {
         // Only the states that the verb allows: a job it changed is in none of them and is not met again.
         let states: Vec<JobState> =
             super::apply::states_of(&filter).into_iter().filter(|&state| changes(&verb, state)).collect();
-        let Ok((found, next)) = self.scan(&filter, &states, cursor, STEP) else {
+        let Ok((found, next)) = self.scan(&filter, &states, cursor, STEP, &mut Work::of_a_call()) else {
             self.end_operation(now, number, OperationState::Finished, NOBODY, sink);
             return;
         };

@@ -156,28 +156,27 @@ impl Lane {
         self.head == 0 && self.returned.is_empty()
     }
 
-    /// The listed job at `rank` or the first after it. `hint`, where it still stands there, saves the walk.
-    fn listed_from(&self, rows: &Rows, rank: i64, hint: u64, in_lane: impl Fn(u64) -> bool) -> u64 {
-        if in_lane(hint) && rows.get(hint).is_some_and(|row| row.rank == rank && !row.has(RETURNED)) {
-            return hint;
-        }
-        let mut at = self.head;
-        while let Some(row) = rows.get(at).filter(|row| row.rank < rank) {
-            at = row.next;
-        }
-        at
-    }
-
-    /// Up to `limit` jobs in serving order from `rank` on.
-    pub(crate) fn page(
+    /// The listed job at `rank` or the first after it. The walk there begins at `hint`, where that still stands in the list
+    /// and not after it, and passes at most `steps` jobs: if that is not enough, the job that was reached is the error.
+    pub(crate) fn listed_from(
         &self,
         rows: &Rows,
         rank: i64,
         hint: u64,
-        limit: usize,
+        steps: &mut usize,
         in_lane: impl Fn(u64) -> bool,
-    ) -> Vec<(i64, u64)> {
-        let mut listed = self.listed_from(rows, rank, hint, in_lane);
+    ) -> Result<u64, u64> {
+        let stands = in_lane(hint) && rows.get(hint).is_some_and(|row| row.rank <= rank && !row.has(RETURNED));
+        let mut at = if stands { hint } else { self.head };
+        while let Some(row) = rows.get(at).filter(|row| row.rank < rank) {
+            *steps = steps.checked_sub(1).ok_or(at)?;
+            at = row.next;
+        }
+        Ok(at)
+    }
+
+    /// Up to `limit` jobs in serving order from `rank` on, those of the list from `listed` on.
+    pub(crate) fn page(&self, rows: &Rows, rank: i64, mut listed: u64, limit: usize) -> Vec<(i64, u64)> {
         let mut returned = self.returned.range(rank..).map(|(&rank, &number)| (rank, number)).peekable();
         let mut page = Vec::new();
         while page.len() < limit {

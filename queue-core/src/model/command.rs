@@ -114,8 +114,13 @@ pub enum Command {
         /// Which.
         queue: String,
     },
-    /// Reads all queues, by name. Answers [`super::Reply::Queues`].
-    ListQueues,
+    /// Reads a page of queues, by name. Answers [`super::Reply::Queues`].
+    ListQueues {
+        /// Where the page before ended.
+        cursor: Option<String>,
+        /// 1 to 1,000 rows.
+        limit: u32,
+    },
     /// Reads one bulk operation. Answers [`super::Reply::Operation`].
     ShowOperation {
         /// Which.

@@ -34,7 +34,7 @@ pub use limits::Limits;
 pub use options::{JobOptions, NewJob};
 pub use reply::{
     Added, Enqueued, EventPage, EventRecord, Extension, JobPage, LogPage, OperationState, OperationView, QueueCounts,
-    QueueView, Reply, Settled, Stats,
+    QueuePage, QueueView, Reply, Settled, Stats,
 };
 pub use settings::{Effective, QueueSettings, SettingSource, SettingsPatch};
 pub use worker::{Beat, Capabilities, Context, LeaseRequest, Orders, WorkerView};

@@ -41,8 +41,8 @@ pub enum Reply {
     Log(LogPage),
     /// One queue.
     Queue(Box<QueueView>),
-    /// All queues, by name.
-    Queues(Vec<QueueView>),
+    /// A page of queues, by name.
+    Queues(QueuePage),
     /// One bulk operation.
     Operation(OperationView),
     /// Bulk operations, newest first.
@@ -215,6 +215,15 @@ pub struct QueueView {
     pub oldest_waiting_ms: Option<u64>,
     /// Every setting with its source.
     pub settings: Vec<Effective>,
+}
+
+/// A page of queues.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePage {
+    /// The queues, by name.
+    pub queues: Vec<QueueView>,
+    /// Where to go on; absent at the end.
+    pub cursor: Option<String>,
 }
 
 super::job::words! {

@@ -229,6 +229,8 @@ macro_rules! engine_conformance {
                 every_field_of_a_filter_must_match,
                 a_sparse_filter_goes_on_through_empty_pages,
                 a_list_goes_on_where_its_cursor_stands_though_jobs_came_and_went,
+                a_list_goes_on_in_steps_where_the_job_at_its_cursor_is_gone,
+                a_list_goes_on_in_steps_over_many_queues,
                 a_page_of_a_list_has_its_bounds,
                 a_text_that_is_no_lists_cursor_is_refused,
                 listing_a_queue_that_does_not_exist_is_refused,
@@ -285,6 +287,7 @@ macro_rules! engine_conformance {
                 a_pause_is_one_queues,
                 a_queue_shows_how_long_its_next_job_has_waited,
                 queues_are_listed_by_name,
+                queues_are_listed_in_pages,
             }
             settling {
                 a_completion_sent_again_is_already_counted,

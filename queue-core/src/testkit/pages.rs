@@ -4,7 +4,8 @@
 use super::rig::{Rig, failure};
 use crate::engine::EngineExt;
 use crate::model::{
-    Command, DeadReason, DelayCause, JobFilter, JobNumber, JobOptions, JobState, JobSummary, NewJob, Outcome, Word,
+    BulkVerb, Command, Context, DeadReason, DelayCause, JobFilter, JobNumber, JobOptions, JobState, JobSummary, NewJob,
+    Outcome, SettingsPatch, Word,
 };
 
 fn of(state: JobState) -> JobFilter {
@@ -196,4 +197,41 @@ pub async fn counts_agree_with_lists(rig: &Rig) {
     for &state in JobState::ALL {
         assert_eq!(list(rig, &of(state), 2).await.len() as u64, counts.of(state), "{state}");
     }
+}
+
+pub async fn a_list_goes_on_in_steps_where_the_job_at_its_cursor_is_gone(rig: &Rig) {
+    let numbers = rig.add_many("q", 5_000).await;
+    let mut cursor = None;
+    for _ in 0..3 {
+        cursor = rig.engine().jobs(of(JobState::Waiting), cursor, 1_000).await.expect("the list is read").cursor;
+    }
+    rig.remove(numbers[3_000]).await;
+    let page = rig.engine().jobs(of(JobState::Waiting), cursor, 1_000).await.expect("the list is read");
+    assert!(page.jobs.is_empty() && page.cursor.is_some(), "the way there is longer than a call's work");
+    let (mut rest, mut cursor) = (Vec::new(), page.cursor);
+    while cursor.is_some() {
+        let page = rig.engine().jobs(of(JobState::Waiting), cursor, 1_000).await.expect("the list is read");
+        rest.extend(page.jobs.into_iter().map(|row| row.number));
+        cursor = page.cursor;
+    }
+    assert_eq!(rest, numbers[3_001..]);
+    // A bulk operation goes the same way.
+    let filter = of(JobState::Waiting);
+    let view = rig.engine().start_operation(&Context::default(), BulkVerb::Remove, filter).await.expect("started");
+    rig.run_on(1, "all are removed", async || rig.counts("q").await.waiting == 0).await;
+    let view = rig.engine().operation(view.operation).await.expect("shown");
+    assert_eq!(view.changed, 4_999);
+}
+
+pub async fn a_list_goes_on_in_steps_over_many_queues(rig: &Rig) {
+    let set = |at: usize| Command::SetQueue { queue: format!("empty-{at:04}"), patch: SettingsPatch::default() };
+    let made =
+        rig.engine().execute(&Context::default(), (0..1_500).map(set).collect()).await.expect("all are answered");
+    assert!(made.iter().all(Result::is_ok));
+    let number = rig.add("last").await;
+    let page = rig.engine().jobs(JobFilter::default(), None, 10).await.expect("the list is read");
+    assert!(page.jobs.is_empty() && page.cursor.is_some(), "a call looks into 1,000 queues at most");
+    let page = rig.engine().jobs(JobFilter::default(), page.cursor, 10).await.expect("the list is read");
+    assert_eq!(page.jobs.iter().map(|row| row.number).collect::<Vec<_>>(), [number]);
+    assert_eq!(page.cursor, None);
 }

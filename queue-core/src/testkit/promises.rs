@@ -226,5 +226,5 @@ pub async fn promise_12_bad_input_takes_no_one_else_down(rig: &Rig) {
     }
     working.await.expect("no panic");
     assert_eq!(rig.counts("good").await.waiting, 50);
-    assert_eq!(rig.engine().queues().await.expect("listed").len(), 1, "bad input made no queue");
+    assert_eq!(rig.engine().all_queues().await.expect("listed").len(), 1, "bad input made no queue");
 }

@@ -330,20 +330,18 @@ impl Rig {
     /// Checks that the books of every queue and of the store balance; an engine that failed for good is left alone.
     pub async fn check_books(&self) {
         loop {
-            let commands = vec![Command::Stats, Command::ListQueues, Command::Stats];
-            let answers = match self.engine().execute(&Context::default(), commands).await {
+            let before = match self.engine().stats().await {
                 Err(error) if error.word == Word::Unknown => return,
-                answers => answers.expect("all are answered"),
+                before => before.expect("stats are answered"),
             };
-            let [Ok(Reply::Stats(before)), Ok(Reply::Queues(queues)), Ok(Reply::Stats(stats))] = &answers[..] else {
-                panic!("stats and queues are answered, not {answers:?}");
-            };
+            let queues = self.engine().all_queues().await.expect("queues are answered");
+            let stats = self.engine().stats().await.expect("stats are answered");
             if before.state_hash != stats.state_hash {
                 // Time did something in between; it ends.
                 continue;
             }
             let mut total = QueueCounts::default();
-            for view in queues {
+            for view in &queues {
                 assert!(view.counts.balanced(), "the books of {} do not balance: {:?}", view.queue, view.counts);
                 total.add(&view.counts);
             }

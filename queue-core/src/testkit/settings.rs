@@ -209,6 +209,30 @@ pub async fn queues_are_listed_by_name(rig: &Rig) {
     for queue in ["b", "a", "c", "ä"] {
         rig.add(queue).await;
     }
-    let names: Vec<_> = rig.engine().queues().await.expect("listed").into_iter().map(|view| view.queue).collect();
+    let names: Vec<_> = rig.engine().all_queues().await.expect("listed").into_iter().map(|view| view.queue).collect();
     assert_eq!(names, ["a", "b", "c", "ä"]);
+}
+
+pub async fn queues_are_listed_in_pages(rig: &Rig) {
+    for queue in ["b", "a", "c", "d"] {
+        rig.add(queue).await;
+    }
+    let page = async |cursor, limit| {
+        let page = rig.engine().queues(cursor, limit).await.expect("listed");
+        (page.queues.into_iter().map(|view| view.queue).collect::<Vec<_>>(), page.cursor)
+    };
+    let (first, cursor) = page(None, 2).await;
+    assert_eq!(first, ["a", "b"]);
+    // One that comes meanwhile stands at its place.
+    rig.add("bb").await;
+    let (second, cursor) = page(cursor, 2).await;
+    assert_eq!(second, ["bb", "c"]);
+    assert_eq!(page(cursor, 2).await, (vec!["d".to_owned()], None));
+    assert_eq!(page(None, 5).await.1, None, "nothing is left");
+    for limit in [0, 1_001] {
+        let error = rig.refused(Command::ListQueues { cursor: None, limit }).await;
+        assert!(error.message.starts_with(&format!("count is {limit}; allowed: 1 to 1000")), "{error}");
+    }
+    let error = rig.refused(Command::ListQueues { cursor: Some("a\nb".into()), limit: 1 }).await;
+    assert!(error.word == Word::BadArg && error.message.starts_with("cursor is "), "{error}");
 }

@@ -5,8 +5,11 @@
 
 use std::ops::RangeInclusive;
 
-use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Word};
+use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Limits, Word};
 use crate::resp::Request as Frame;
+
+/// Rows of a page where `COUNT` is not said.
+const ROWS: u32 = 100;
 
 /// The arguments of a request that have not been read yet.
 pub(super) struct Arguments<'a> {
@@ -83,6 +86,20 @@ impl<'a> Arguments<'a> {
         let bytes = self.peek().unwrap_or_default();
         let number = self.integer(field, u64::from(*range.start())..=u64::from(*range.end()))?;
         u32::try_from(number).map_err(|_| no_integer(field, bytes, &range))
+    }
+
+    /// `[CURSOR cursor] [COUNT n]`: where a page begins, and how many rows it has.
+    pub(super) fn page(&mut self) -> Result<(Option<String>, u32), Error> {
+        let (mut cursor, mut limit) = (None, ROWS);
+        self.words(|word, arguments| {
+            match () {
+                () if is(word, "CURSOR") => cursor = Some(arguments.text("CURSOR")?.to_owned()),
+                () if is(word, "COUNT") => limit = arguments.small("COUNT", 1..=Limits::PAGE_ROWS)?,
+                () => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok((cursor, limit))
     }
 
     pub(super) fn signed(&mut self, field: &str, range: RangeInclusive<i64>) -> Result<i64, Error> {

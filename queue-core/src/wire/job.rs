@@ -8,9 +8,6 @@ use super::words::Words;
 use super::{Call, Form, Request};
 use crate::model::{Command, Error, JobFilter, JobRef, LeaseRef, Limits, LogLine, LogSource, json};
 
-/// Rows of a page where `COUNT` is not said.
-const ROWS: u32 = 100;
-
 pub(super) fn parse_progress(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
     let lease = arguments.lease()?;
     let value = arguments.bytes("value")?;
@@ -60,15 +57,7 @@ pub(super) fn encode_show(job: &JobRef, out: &mut BytesMut) -> Form {
 
 pub(super) fn parse_list(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
     let filter: JobFilter = json::read("filter", arguments.bytes("filter")?, json::JOB_FILTER)?;
-    let (mut cursor, mut limit) = (None, ROWS);
-    arguments.words(|word, arguments| {
-        match () {
-            () if is(word, "CURSOR") => cursor = Some(arguments.text("CURSOR")?.to_owned()),
-            () if is(word, "COUNT") => limit = arguments.small("COUNT", 1..=Limits::PAGE_ROWS)?,
-            () => return Ok(false),
-        }
-        Ok(true)
-    })?;
+    let (cursor, limit) = arguments.page()?;
     Ok(Call::execute(Command::ListJobs { filter, cursor, limit }, Form::Jobs))
 }
 

@@ -143,7 +143,7 @@ pub fn encode_command(command: &Command, context: &Context, out: &mut BytesMut) 
         Command::ListJobs { filter, cursor, limit } => job::encode_list(filter, cursor.as_deref(), *limit, out),
         Command::ShowLog { job, from } => job::encode_logs(job, *from, out),
         Command::ShowQueue { queue } => queue::encode_show(queue, out),
-        Command::ListQueues => queue::encode_list(out),
+        Command::ListQueues { cursor, limit } => queue::encode_list(cursor.as_deref(), *limit, out),
         Command::ShowOperation { operation } => operation::encode_show(*operation, out),
         Command::ListOperations => operation::encode_list(out),
         Command::Stats => job::encode_stats(out),

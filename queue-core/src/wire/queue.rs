@@ -71,11 +71,12 @@ pub(super) fn encode_show(queue: &str, out: &mut BytesMut) -> Form {
     Form::Queue
 }
 
-pub(super) fn parse_list(_: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    Ok(Call::execute(Command::ListQueues, Form::Queues))
+pub(super) fn parse_list(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
+    let (cursor, limit) = arguments.page()?;
+    Ok(Call::execute(Command::ListQueues { cursor, limit }, Form::Queues))
 }
 
-pub(super) fn encode_list(out: &mut BytesMut) -> Form {
-    Words::new("QUEUE.LIST").write(out);
+pub(super) fn encode_list(cursor: Option<&str>, limit: u32, out: &mut BytesMut) -> Form {
+    Words::new("QUEUE.LIST").optional("CURSOR", cursor).text("COUNT").number(limit.into()).write(out);
     Form::Queues
 }

@@ -96,7 +96,7 @@ commands! {
     Administrative 2 "QUEUE.CONFIG" " count (queue settings) … [ACTOR actor] [REASON reason]"
         "Applies a file of settings, where it changed since." queue::parse_config;
     Read 2 "QUEUE.GET" " queue" "Shows a queue, its counts, and each setting with its source." queue::parse_show;
-    Read 1 "QUEUE.LIST" "" "Shows all queues, by name." queue::parse_list;
+    Read 1 "QUEUE.LIST" " [CURSOR cursor] [COUNT n]" "Lists queues, by name." queue::parse_list;
     Administrative 2 "QUEUE.PAUSE" " queue [ACTOR actor] [REASON reason]" "Starts no other job of a queue."
         queue::parse_pause;
     Administrative 2 "QUEUE.RESUME" " queue [ACTOR actor] [REASON reason]" "Ends a pause." queue::parse_resume;

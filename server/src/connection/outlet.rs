@@ -183,7 +183,7 @@ fn is_large(command: &Command) -> bool {
         Command::ShowJob { .. }
             | Command::ListJobs { .. }
             | Command::ShowLog { .. }
-            | Command::ListQueues
+            | Command::ListQueues { .. }
             | Command::ListOperations
             | Command::Lease(_)
             | Command::Settle { then_lease: Some(_), .. }

@@ -10,7 +10,7 @@ pub(super) fn reads(command: &Command) -> bool {
             | Command::ListJobs { .. }
             | Command::ShowLog { .. }
             | Command::ShowQueue { .. }
-            | Command::ListQueues
+            | Command::ListQueues { .. }
             | Command::ShowOperation { .. }
             | Command::ListOperations
             | Command::Stats

@@ -14,7 +14,7 @@ use super::{Blob, By, Chance, Event, Machine, Sink};
 use crate::model::{Command, Context, Error, JobNumber, JobRef, Limits, Now, Reply};
 
 pub(super) use queues::CONFIG;
-pub(super) use read::{Place, states_of};
+pub(super) use read::{Place, Work, states_of};
 
 /// Who did it and why, as one text.
 pub(super) fn who(by: By<'_>) -> String {
@@ -96,7 +96,7 @@ impl Machine {
             Command::ListJobs { filter, cursor, limit } => self.list_jobs(filter, cursor.as_deref(), *limit, sink),
             Command::ShowLog { job, from } => self.show_log(job, *from, sink),
             Command::ShowQueue { queue } => self.show_queue(now, queue),
-            Command::ListQueues => Ok(self.list_queues(now)),
+            Command::ListQueues { cursor, limit } => self.list_queues(now, cursor.as_deref(), *limit),
             Command::ShowOperation { operation } => self.show_operation(operation.0),
             Command::ListOperations => Ok(self.list_operations()),
             Command::Stats => Ok(self.stats(sink)),

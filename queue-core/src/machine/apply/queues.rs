@@ -11,7 +11,7 @@ use crate::model::{Effective, Error, Limits, Now, QueueSettings, Reply, SettingS
 /// Whom a value of the server's file is set by, whoever applied it.
 pub(in super::super) const CONFIG: &str = "config";
 
-fn fields(settings: &QueueSettings) -> Map<String, Value> {
+pub(super) fn fields(settings: &QueueSettings) -> Map<String, Value> {
     match serde_json::to_value(settings) {
         Ok(Value::Object(fields)) => fields,
         _ => unreachable!("settings are an object of plain data"),
@@ -105,15 +105,15 @@ impl Machine {
         Ok(Reply::Done)
     }
 
-    /// Every setting of a queue as it holds, with its source.
-    pub(super) fn effective_settings(&self, queue: u32) -> Vec<Effective> {
+    /// Every setting of a queue as it holds, with its source. `defaults` are the server's, made once for many queues.
+    pub(super) fn effective_settings(&self, queue: u32, defaults: &Map<String, Value>) -> Vec<Effective> {
         let queue = &self.queues[queue as usize];
         let set = fields(&queue.settings);
-        let default = fields(&self.defaults).into_iter();
-        default
-            .map(|(setting, value)| match set.get(&setting) {
-                None => Effective { setting, value, source: SettingSource::Default },
-                Some(value) => {
+        defaults
+            .iter()
+            .map(|(setting, value)| match (setting.clone(), set.get(setting)) {
+                (setting, None) => Effective { setting, value: value.clone(), source: SettingSource::Default },
+                (setting, Some(value)) => {
                     let actor = queue.set_by.get(&setting).map_or("", String::as_str);
                     let source = match actor {
                         CONFIG => SettingSource::Config,

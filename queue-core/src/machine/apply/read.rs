@@ -4,18 +4,47 @@
 
 use std::ops::Bound;
 
+use serde_json::{Map, Value};
+
 use super::super::queue::Tree;
 use super::super::rows::{Row, WALL};
 use super::super::{Machine, Sink};
 use super::lease::headers;
 use super::number;
+use super::queues::fields;
 use crate::model::{
     DeadReason, DelayCause, EndedLease, Error, Job, JobFilter, JobPage, JobRef, JobState, JobSummary, LeaseOutcome,
-    Limits, LogLine, LogPage, Now, QueueCounts, QueueView, Reply, Stats,
+    Limits, LogLine, LogPage, Now, QueueCounts, QueuePage, QueueView, Reply, Stats, is_name,
 };
+
+/// Jobs in an order: order, key, number.
+type Page = Vec<(i64, i64, u64)>;
 
 /// Most bytes of a failure's text in a list.
 const SUMMARY_ERROR_BYTES: usize = 200;
+
+/// What a cursor may be, in words.
+const CURSOR: &str = "the cursor of the page before";
+
+/// What is left of one call's share of work beside the jobs that it finds: without it a cursor whose job has gone, or many
+/// empty queues, would hold everybody else up.
+pub(in super::super) struct Work {
+    /// Jobs that may be passed on the way to the cursor's place.
+    passed: usize,
+    /// Queues that may be looked into.
+    queues: usize,
+}
+
+impl Work {
+    /// The share of one call.
+    pub(in super::super) const fn of_a_call() -> Self {
+        Self { passed: 1_000, queues: 1_000 }
+    }
+
+    const fn is_done(&self) -> bool {
+        self.passed == 0 || self.queues == 0
+    }
+}
 
 /// Where a scan goes on: at this key of this order of this queue, inclusive. Its text form is a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +64,7 @@ impl Place {
         Self { queue: u32::MAX, state: 0, order: i64::MIN, key: i64::MIN, number: 0 };
 
     pub(in super::super) fn parse(text: &str) -> Result<Self, Error> {
-        let bad = || Error::bad_arg("cursor", text, "the cursor of the page before");
+        let bad = || Error::bad_arg("cursor", text, CURSOR);
         let parts: Vec<i64> = text.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
         let [queue, state, order, key, number] = parts[..] else { return Err(bad()) };
         Ok(Self {
@@ -65,13 +94,15 @@ pub(in super::super) fn states_of(filter: &JobFilter) -> Vec<JobState> {
 }
 
 impl Machine {
-    /// Up to `limit` jobs of the filter's queue and states from `place` on, in order; and where to go on.
+    /// Up to `limit` jobs of the filter's queue and states from `place` on, in order, as far as the work allows; and where
+    /// to go on.
     pub(in super::super) fn scan(
         &self,
         filter: &JobFilter,
         states: &[JobState],
         mut place: Place,
         limit: usize,
+        work: &mut Work,
     ) -> Result<(Vec<u64>, Option<Place>), Error> {
         let named = match &filter.queue {
             Some(name) => Some(self.queue_id(name).ok_or_else(|| Error::no_queue(name))?),
@@ -85,10 +116,19 @@ impl Machine {
             if place.queue != queue {
                 place = Place { queue, ..Place::START };
             }
+            if work.queues == 0 {
+                return Ok((found, Some(place)));
+            }
+            work.queues -= 1;
             while let Some(&state) = states.get(place.state) {
                 // One more than wanted shows where to go on.
                 let wanted = limit + 1 - found.len();
-                for (order, key, number) in self.scan_state(state, place, wanted) {
+                let page = match self.scan_state(state, place, wanted, work) {
+                    Ok(page) => page,
+                    // The place stays, and what was passed on the way to it is not passed again.
+                    Err(passed) => return Ok((found, Some(Place { number: passed, ..place }))),
+                };
+                for (order, key, number) in page {
                     if found.len() == limit {
                         return Ok((found, Some(Place { order, key, number, ..place })));
                     }
@@ -100,14 +140,15 @@ impl Machine {
         Ok((found, None))
     }
 
-    fn scan_state(&self, state: JobState, from: Place, limit: usize) -> Vec<(i64, i64, u64)> {
+    /// A page of one state, or the job that was reached when the work was done before the place was.
+    fn scan_state(&self, state: JobState, from: Place, limit: usize, work: &mut Work) -> Result<Page, u64> {
         // A state's only order is numbered 0; before it is the start.
         let (key, number) = if from.order < 0 { (0, 0) } else { (from.key.cast_unsigned(), from.number) };
         let queue = &self.queues[from.queue as usize];
         let tree = |tree, key| queue.tree(tree).range((key, number)..).copied();
         let one = |only| merge(tree(only, key), std::iter::empty(), limit);
-        match state {
-            JobState::Waiting => self.scan_lanes(from, limit),
+        Ok(match state {
+            JobState::Waiting => return self.scan_lanes(from, limit, work),
             JobState::WaitingChildren => Vec::new(),
             JobState::Delayed => {
                 // By due time, whichever clock it counts on: in wall time.
@@ -119,10 +160,10 @@ impl Machine {
             JobState::Completed => merge(tree(Tree::Completed, key), tree(Tree::CompletedOwn, key), limit),
             JobState::Dead => one(Tree::Dead),
             JobState::Cancelled => one(Tree::Cancelled),
-        }
+        })
     }
 
-    fn scan_lanes(&self, from: Place, limit: usize) -> Vec<(i64, i64, u64)> {
+    fn scan_lanes(&self, from: Place, limit: usize, work: &mut Work) -> Result<Page, u64> {
         let queue = &self.queues[from.queue as usize];
         let mut found = Vec::new();
         // Lanes go from the largest priority down, so their order in the scan is the priority's negative.
@@ -136,13 +177,14 @@ impl Machine {
                 let row = self.rows.get(number);
                 row.is_some_and(|row| (row.state, row.queue, row.priority) == (JobState::Waiting, from.queue, priority))
             };
-            let page = lane.page(&self.rows, rank, hint, limit - found.len(), in_lane);
+            let start = lane.listed_from(&self.rows, rank, hint, &mut work.passed, in_lane)?;
+            let page = lane.page(&self.rows, rank, start, limit - found.len());
             found.extend(page.into_iter().map(|(rank, number)| (order, rank, number)));
             if found.len() == limit {
                 break;
             }
         }
-        found
+        Ok(found)
     }
 
     /// Whether the job is what a filter means, beyond queue and state.
@@ -170,17 +212,16 @@ impl Machine {
         limit: u32,
         sink: &impl Sink,
     ) -> Result<Reply, Error> {
-        if limit == 0 || limit > Limits::PAGE_ROWS {
-            return Err(Error::bad_arg("count", limit, "1 to 1000 rows"));
-        }
+        check_limit(limit)?;
         filter.check()?;
         let place = cursor.map_or(Ok(Place::START), Place::parse)?;
         let states = states_of(filter);
         let mut page = JobPage::default();
-        let (mut from, budget) = (Some(place), 1_000);
-        while let Some(place) = from.filter(|_| page.jobs.len() < limit as usize && page.looked_at < budget) {
+        let (mut from, budget, mut work) = (Some(place), 1_000, Work::of_a_call());
+        let mut more = true;
+        while let Some(place) = from.filter(|_| more) {
             let wanted = (limit as usize - page.jobs.len()).min((budget - page.looked_at) as usize);
-            let (found, next) = self.scan(filter, &states, place, wanted)?;
+            let (found, next) = self.scan(filter, &states, place, wanted, &mut work)?;
             page.looked_at += found.len() as u64;
             for job in found {
                 let row = self.rows.get(job).expect("a job in an order is there");
@@ -189,6 +230,7 @@ impl Machine {
                 }
             }
             from = next;
+            more = page.jobs.len() < limit as usize && page.looked_at < budget && !work.is_done();
         }
         page.cursor = from.map(|place| place.text());
         Ok(Reply::Jobs(page))
@@ -290,14 +332,26 @@ impl Machine {
 
     pub(super) fn show_queue(&self, now: Now, name: &str) -> Result<Reply, Error> {
         let queue = self.queue_id(name).ok_or_else(|| Error::no_queue(name))?;
-        Ok(Reply::Queue(Box::new(self.queue_view(now, queue))))
+        Ok(Reply::Queue(Box::new(self.queue_view(now, queue, &fields(&self.defaults)))))
     }
 
-    pub(super) fn list_queues(&self, now: Now) -> Reply {
-        Reply::Queues(self.queue_names.values().map(|&queue| self.queue_view(now, queue)).collect())
+    pub(super) fn list_queues(&self, now: Now, cursor: Option<&str>, limit: u32) -> Result<Reply, Error> {
+        check_limit(limit)?;
+        // The cursor is the last name of the page before.
+        let from = match cursor {
+            Some(name) if !is_name(name) => return Err(Error::bad_arg("cursor", name, CURSOR)),
+            Some(name) => Bound::Excluded(name),
+            None => Bound::Unbounded,
+        };
+        let mut rest = self.queue_names.range::<str, _>((from, Bound::Unbounded)).map(|(_, &queue)| queue);
+        let defaults = fields(&self.defaults);
+        let page = rest.by_ref().take(limit as usize);
+        let queues: Vec<QueueView> = page.map(|queue| self.queue_view(now, queue, &defaults)).collect();
+        let cursor = rest.next().and_then(|_| Some(queues.last()?.queue.clone()));
+        Ok(Reply::Queues(QueuePage { queues, cursor }))
     }
 
-    fn queue_view(&self, now: Now, queue: u32) -> QueueView {
+    fn queue_view(&self, now: Now, queue: u32, defaults: &Map<String, Value>) -> QueueView {
         let entry = &self.queues[queue as usize];
         let oldest = entry.first_waiting(&self.rows).and_then(|job| self.rows.get(job));
         QueueView {
@@ -306,7 +360,7 @@ impl Machine {
             paused: entry.paused.is_some(),
             pause_reason: entry.paused.as_deref().filter(|text| !text.is_empty()).map(str::to_owned),
             oldest_waiting_ms: oldest.map(|row| now.steady.saturating_sub(row.enqueued_at)),
-            settings: self.effective_settings(queue),
+            settings: self.effective_settings(queue, defaults),
         }
     }
 
@@ -321,6 +375,13 @@ impl Machine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Stats::default()
         }))
+    }
+}
+
+fn check_limit(limit: u32) -> Result<(), Error> {
+    match (1..=Limits::PAGE_ROWS).contains(&limit) {
+        true => Ok(()),
+        false => Err(Error::bad_arg("count", limit, "1 to 1000 rows")),
     }
 }
 

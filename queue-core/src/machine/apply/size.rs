@@ -32,7 +32,7 @@ pub(super) fn check_size(command: &Command) -> Result<(), Error> {
         | Command::ListJobs { .. }
         | Command::ShowLog { .. }
         | Command::ShowQueue { .. }
-        | Command::ListQueues
+        | Command::ListQueues { .. }
         | Command::ShowOperation { .. }
         | Command::ListOperations
         | Command::Stats => return Ok(()),

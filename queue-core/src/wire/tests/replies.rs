@@ -192,7 +192,8 @@ fn shown_reply() -> impl Strategy<Value = (Form, Reply)> {
             .prop_map(|(jobs, cursor, looked_at)| (Form::Jobs, Reply::Jobs(JobPage { jobs, cursor, looked_at }))),
         log_page().prop_map(|page| (Form::Log, Reply::Log(page))),
         queue_view().prop_map(|view| (Form::Queue, Reply::Queue(Box::new(view)))),
-        proptest::collection::vec(queue_view(), 0..3).prop_map(|views| (Form::Queues, Reply::Queues(views))),
+        (proptest::collection::vec(queue_view(), 0..3), proptest::option::of(name()))
+            .prop_map(|(queues, cursor)| (Form::Queues, Reply::Queues(QueuePage { queues, cursor }))),
         operation().prop_map(|view| (Form::Operation, Reply::Operation(view))),
         proptest::collection::vec(operation(), 0..3).prop_map(|views| (Form::Operations, Reply::Operations(views))),
         (number(), text(20)).prop_map(|(blob_bytes, state_hash)| {

@@ -194,7 +194,7 @@ fn reading_command() -> impl Strategy<Value = Command> {
         }),
         (job_ref(), any::<u64>()).prop_map(|(job, from)| Command::ShowLog { job, from }),
         name().prop_map(|queue| Command::ShowQueue { queue }),
-        Just(Command::ListQueues),
+        (maybe(name()), 1..=Limits::PAGE_ROWS).prop_map(|(cursor, limit)| Command::ListQueues { cursor, limit }),
         any::<u64>().prop_map(|operation| Command::ShowOperation { operation: OperationNumber(operation) }),
         Just(Command::ListOperations),
         Just(Command::Stats),
