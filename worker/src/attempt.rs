@@ -46,7 +46,7 @@ pub(crate) fn start(shared: &Arc<Shared>, job: LeasedJob, slot: OwnedSemaphorePe
         outbox: Arc::clone(&shared.outbox),
         engine: Arc::clone(&shared.engine),
     };
-    tokio::spawn(run(Arc::clone(shared), context, slot));
+    shared.attempts.spawn(run(Arc::clone(shared), context, slot));
 }
 
 async fn run(shared: Arc<Shared>, context: Context, slot: OwnedSemaphorePermit) {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::activity::Observer;
 use crate::chance::Chance;
@@ -170,6 +171,7 @@ impl WorkerBuilder {
             bringing: RwLock::default(),
             outbox: Arc::new(Outbox::default()),
             observer: self.observer,
+            attempts: TaskTracker::new(),
             chance: Mutex::new(chance),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),

@@ -11,6 +11,7 @@ use queue_core::engine::Engine;
 use queue_core::model::{LeaseOrder, Limits};
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::activity::{Activity, Observer};
 use crate::chance::{Chance, Pauses, draw_order};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) bringing: RwLock<()>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// The tasks of the attempts.
+    pub(crate) attempts: TaskTracker,
     pub(crate) chance: Mutex<Chance>,
     /// No new leases.
     pub(crate) draining: CancellationToken,

@@ -62,7 +62,8 @@ impl Worker {
     ///
     /// The first stop request: no new leases; running jobs have the grace time, then their handlers are told to stop and
     /// 3 s later dropped, and what did not complete is given back uncounted. The second: handlers are dropped at once.
-    /// Dropping this future drops the handlers and settles nothing; their leases run out.
+    /// However it ends, its handlers are dropped before. Dropping this future drops the handlers a moment later and
+    /// settles nothing; their leases run out.
     ///
     /// # Errors
     ///
@@ -75,32 +76,12 @@ impl Worker {
     pub async fn run(self) -> Result<(), Error> {
         let Self { shared, grace, shutdown } = self;
         let _drop_handlers = shared.kill.clone().drop_guard();
-        let mut loops = JoinSet::new();
-        loops.spawn(beat(Arc::clone(&shared)));
-        loops.spawn(endless(keeper::extend(Arc::clone(&shared))));
-        loops.spawn(endless(outbox::run(Arc::clone(&shared))));
-        // Ended with this future, like the loops: nothing is leased for which nobody beats any more.
-        let mut intake = JoinSet::new();
-        intake.spawn(intake::run(Arc::clone(&shared)));
-        tracing::info!(worker = %shared.name, concurrency = shared.concurrency, "the worker starts");
-        tokio::select! {
-            () = shutdown.requested() => {}
-            ended = loops.join_next() => return Err(broken(ended)),
-            ended = intake.join_next() => panicked(ended),
-        }
-        shared.draining.cancel();
-        // Before anything looks whether jobs are left: it may be starting its last.
-        panicked(intake.join_next().await);
-        tokio::select! {
-            () = stop(&shared, grace, &shutdown) => {}
-            ended = loops.join_next() => return Err(broken(ended)),
-        }
-        // Without a link it is not worth a wait; the registry forgets silent workers by itself.
-        if shared.link.is_up() {
-            keeper::leave(&shared).await;
-        }
-        tracing::info!(worker = %shared.name, "the worker has stopped");
-        Ok(())
+        let ended = serve(&shared, grace, &shutdown).await;
+        // Whoever ends the process next ends no program by that: each is killed when its handler is dropped.
+        shared.kill.cancel();
+        shared.attempts.close();
+        let _over = timeout(LAST_STOP, shared.attempts.wait()).await;
+        ended
     }
 }
 
@@ -120,6 +101,36 @@ impl WorkerHandle {
         self.shared.plan.send_replace(Plan { queues: queues.into(), handlers: Arc::new(handlers) });
         Ok(())
     }
+}
+
+/// The worker's loops, and their end in order.
+async fn serve(shared: &Arc<Shared>, grace: Duration, shutdown: &Shutdown) -> Result<(), Error> {
+    let mut loops = JoinSet::new();
+    loops.spawn(beat(Arc::clone(shared)));
+    loops.spawn(endless(keeper::extend(Arc::clone(shared))));
+    loops.spawn(endless(outbox::run(Arc::clone(shared))));
+    // Ended with this future, like the loops: nothing is leased for which nobody beats any more.
+    let mut intake = JoinSet::new();
+    intake.spawn(intake::run(Arc::clone(shared)));
+    tracing::info!(worker = %shared.name, concurrency = shared.concurrency, "the worker starts");
+    tokio::select! {
+        () = shutdown.requested() => {}
+        ended = loops.join_next() => return Err(broken(ended)),
+        ended = intake.join_next() => panicked(ended),
+    }
+    shared.draining.cancel();
+    // Before anything looks whether jobs are left: it may be starting its last.
+    panicked(intake.join_next().await);
+    tokio::select! {
+        () = stop(shared, grace, shutdown) => {}
+        ended = loops.join_next() => return Err(broken(ended)),
+    }
+    // Without a link it is not worth a wait; the registry forgets silent workers by itself.
+    if shared.link.is_up() {
+        keeper::leave(shared).await;
+    }
+    tracing::info!(worker = %shared.name, "the worker has stopped");
+    Ok(())
 }
 
 /// Ends what runs: by itself within the grace time, else told to, else dropped.

@@ -178,6 +178,18 @@ async fn what_does_not_finish_within_the_grace_time_is_told_and_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_handler_outlives_a_worker_whose_engine_failed() {
+    let (desk, (gone, handler)) = (Desk::new(), deaf(10 * MINUTE));
+    desk.is_here();
+    let worker = tokio::spawn(desk.worker().handler("send", handler).run());
+    desk.job("send", |_| {});
+    running(&desk).await;
+    desk.fail_with(Some(Word::Unknown));
+    assert_eq!(worker.await.expect("no panic").expect_err("final").word, Word::Unknown);
+    assert!(gone.load(Ordering::SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_second_request_stops_at_once() {
     let (desk, shutdown, (gone, handler)) = (Desk::new(), Shutdown::new(), deaf(10 * MINUTE));
     let worker = tokio::spawn(desk.worker().handler("send", handler).shutdown(shutdown.clone()).run());
