@@ -57,11 +57,11 @@ impl App {
 
     /// Shows what was written, and gives the store free.
     pub(crate) async fn close(mut self) -> Result<(), Failure> {
-        self.out.flush()?;
-        match self.engine.get() {
-            Some(engine) => Ok(engine.close().await?),
-            None => Ok(()),
+        let shown = self.out.flush();
+        if let Some(engine) = self.engine.get() {
+            engine.close().await?;
         }
+        Ok(shown?)
     }
 }
 

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use queue_core::model::{Error, Word, fragment};
 
+use crate::out::Unwritten;
+
 /// The exit code for a wrong command line.
 pub(crate) const USAGE: u8 = 2;
 /// The exit code of `--wait` for a job that ended dead or cancelled.
@@ -39,6 +41,20 @@ impl Failure {
     /// A value on the command line is not allowed.
     pub(crate) fn usage(error: Error, command: &str) -> Self {
         Self::new(error.message, format!("see: longshore {command} --help"), USAGE)
+    }
+
+    /// The system did not give this process what it needs to run.
+    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
+        let hint = "are there too many processes or open files? ulimit -a";
+        Self::new(format!("cannot {what}: {}", fragment(error)), hint, 1)
+    }
+
+    /// The end with this exit code, whether or not somebody read what was `shown`.
+    pub(crate) fn exit(exit: u8, shown: Result<(), impl Into<Self>>) -> Self {
+        match shown.map_err(Into::into) {
+            Ok(()) | Err(Self::ReaderGone) => Self::Exit(exit),
+            Err(failure) => failure,
+        }
     }
 
     /// Says what is to be said on standard error.
@@ -75,8 +91,8 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
+impl From<Unwritten> for Failure {
+    fn from(Unwritten(error): Unwritten) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ReaderGone;
         }

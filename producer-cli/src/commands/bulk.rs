@@ -6,9 +6,10 @@ use std::path::Path;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Added, NewJob, Word};
+use queue_core::model::{Added, Error, NewJob, Word};
 use serde::Serialize;
 
+use super::dev::typed::quoted;
 use crate::app::App;
 use crate::failure::{Failure, USAGE, hint};
 pub(crate) use crate::parse::ndjson::Lines;
@@ -38,7 +39,8 @@ pub(crate) async fn run(queue: &str, file: &Path, lines: &Lines, app: &mut App) 
     let text = text.map_err(|error| unreadable(&file.display().to_string(), &error))?;
     let jobs = ndjson::read(&Bytes::from(text), lines).map_err(|wrong| refused(&wrong))?;
     let mut sum = Sum { queue, jobs: jobs.len(), ..Sum::default() };
-    send(jobs, &mut sum, app).await?;
+    let again = lines.again.as_deref();
+    send(jobs, &mut sum, again, app).await?;
     app.answer(&sum, || {
         let known = sum.existing + sum.existing_gone;
         let known = if known > 0 { format!(", {known} already there") } else { String::new() };
@@ -53,7 +55,7 @@ fn standard_input() -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-async fn send(jobs: Vec<NewJob>, sum: &mut Sum<'_>, app: &App) -> Result<(), Failure> {
+async fn send(jobs: Vec<NewJob>, sum: &mut Sum<'_>, again: Option<&str>, app: &App) -> Result<(), Failure> {
     let bar = bar(jobs.len() as u64);
     let mut jobs = jobs.into_iter().peekable();
     while jobs.peek().is_some() {
@@ -63,7 +65,7 @@ async fn send(jobs: Vec<NewJob>, sum: &mut Sum<'_>, app: &App) -> Result<(), Fai
             Ok(enqueued) => enqueued.iter().for_each(|one| sum.count(one.added)),
             Err(error) => {
                 bar.abandon();
-                return Err(broken(&error, sum));
+                return Err(broken(&error, sum, again));
             }
         }
         bar.inc(size);
@@ -95,13 +97,18 @@ fn batch(jobs: &mut std::iter::Peekable<impl Iterator<Item = NewJob>>) -> Vec<Ne
     batch
 }
 
-/// The run broke after its start: says how far it came, and that it can be run again.
-fn broken(error: &queue_core::model::Error, sum: &Sum<'_>) -> Failure {
+/// The run broke after its start: says how far it came, and how to go on so that nothing is added twice.
+fn broken(error: &Error, sum: &Sum<'_>, again: Option<&str>) -> Failure {
     let sent = sum.created + sum.existing + sum.existing_gone;
     let message = format!("{}; {sent} of {} jobs are in {}", error.message, sum.jobs, sum.queue);
     let first = if error.word == Word::Unknown { "the batch after them may be in or not" } else { hint(error.word) };
-    let again = "mend that and run the same command again: it adds only what is missing";
-    Failure::new(message, format!("{first}\n{again}"), error.word.exit_code())
+    let command = match again {
+        None => "run the same command again".to_owned(),
+        // Another key would give every line another id, and add it a second time.
+        Some(key) => format!("run the same command again with --again={}", quoted(key)),
+    };
+    let hint = format!("{first}\nmend that and {command}: it adds only what is missing");
+    Failure::new(message, hint, error.word.exit_code())
 }
 
 fn refused(wrong: &[Wrong]) -> Failure {
@@ -120,13 +127,32 @@ pub(crate) fn bar(total: u64) -> ProgressBar {
     if total == 0 {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
+    let style = ProgressStyle::with_template("{prefix}{wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
     ProgressBar::new(total).with_style(style.expect("a template that is right"))
 }
 
 #[cfg(test)]
 mod tests {
-    use queue_core::model::NewJob;
+    use queue_core::model::{Error, NewJob, Word};
+
+    use super::{Failure, Sum, broken};
+
+    #[test]
+    fn a_broken_run_says_how_to_go_on_without_doubles() {
+        let hint = |again| {
+            let sum = Sum { queue: "q", jobs: 10_000, created: 5_000, ..Sum::default() };
+            match broken(&Error::new(Word::Unknown, "connection lost"), &sum, again) {
+                Failure::Said { message, hint, exit: 5 } => {
+                    assert_eq!(message, "connection lost; 5000 of 10000 jobs are in q");
+                    hint.lines().last().expect("a hint").to_owned()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let ending = ": it adds only what is missing";
+        assert_eq!(hint(None), format!("mend that and run the same command again{ending}"));
+        assert_eq!(hint(Some("7f")), format!("mend that and run the same command again with --again=7f{ending}"));
+    }
 
     #[test]
     fn batches_keep_their_bounds() {

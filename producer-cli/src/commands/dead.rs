@@ -5,7 +5,7 @@
 use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand};
-use queue_core::model::{BulkVerb, DeadReason, JobFilter, JobState};
+use queue_core::model::{BulkVerb, DeadReason, JobFilter, JobState, fragment};
 
 use super::job::{FilterArgs, rows};
 use super::operation;
@@ -116,10 +116,10 @@ fn confirm(filter: &JobFilter) -> Result<(), Failure> {
     }
     let mut error = anstream::stderr().lock();
     // A question that nobody can read is answered with no.
-    write!(error, "Take the dead jobs of {queue} that match out for good? [y/N] ")?;
-    error.flush()?;
+    let asked = write!(error, "Take the dead jobs of {queue} that match out for good? [y/N] ");
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
+    let read = asked.and_then(|()| error.flush()).and_then(|()| std::io::stdin().read_line(&mut line));
+    read.map_err(|error| declined(&format!("cannot ask: {}", fragment(&error))))?;
     match line.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(declined("not purged")),

@@ -26,7 +26,8 @@ Examples:
 A file has one JSON object a line: {\"name\": …, \"payload\": …} with options by their JSON names
 (delay_ms, run_at_ms, priority, lifo, attempts, backoff, timeout_ms, expires_in_ms, keep_ms, id,
 tags, headers), and payload_base64 for a payload that is no JSON. Flags are the defaults of all
-lines. All lines are checked before the first job is sent; after a broken run, run it again.")]
+lines. All lines are checked before the first job is sent. A broken run says how to go on with it:
+the same command, with --again and its KEY where there was --again.")]
 pub(crate) struct EnqueueArgs {
     /// The queue; made by its first job
     #[arg(value_parser = |text: &str| parse::name("QUEUE", text))]
@@ -60,9 +61,11 @@ pub(crate) struct EnqueueArgs {
     /// only what is missing]
     #[arg(long, value_name = "FIELD", requires = "file")]
     id_from: Option<String>,
-    /// Add every line anew, also those that were added before
-    #[arg(long, requires = "file", conflicts_with = "id_from")]
-    again: bool,
+    /// Add every line without an id of its own anew, also those that were added before; with the same KEY only once
+    /// [default: a new KEY, which is told if the run breaks]
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true)]
+    #[arg(requires = "file", conflicts_with = "id_from", value_parser = |text: &str| parse::name("--again", text))]
+    again: Option<Option<String>>,
 }
 
 /// The options of a new job; for a file, the defaults of its lines.
@@ -150,8 +153,9 @@ pub(crate) async fn run(args: EnqueueArgs, app: &mut App) -> Result<(), Failure>
         None => one(args, app).await,
         Some(file) => {
             let defaults = args.options.into_options(None);
-            let salt = if args.again { u128::from_le_bytes(random::bytes()) } else { 0 };
-            let lines = bulk::Lines { name: args.name, id_from: args.id_from, salt, defaults };
+            let new_key = || format!("{:016x}", u64::from_le_bytes(random::bytes()));
+            let again = args.again.map(|key| key.unwrap_or_else(new_key));
+            let lines = bulk::Lines { name: args.name, id_from: args.id_from, again, defaults };
             bulk::run(&args.queue, &file, &lines, app).await
         }
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use queue_core::model::fragment;
 use serde::Serialize;
 
-use super::dev::typed::Program;
+use super::dev::typed::{Program, quoted};
 use crate::app::App;
 use crate::failure::Failure;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &InitArgs, app: &mut App) -> Result<(), Failure> {
     if !app.json {
         let program = Program::from_arguments();
         let config = args.directory.join("handlers.toml");
-        let config = config.strip_prefix(".").unwrap_or(&config).display();
+        let config = quoted(&config.strip_prefix(".").unwrap_or(&config).to_string_lossy());
         app.out.text(&format!(
             "\nNext, in one terminal:\n\n  {program} dev --config {config}\n\nand in another:\n\n  \
              {program} enqueue default greet '\"Ann\"' --wait\n"

@@ -12,7 +12,7 @@ use super::job_logs::{self, LogsArgs};
 use crate::app::{App, job_refs};
 use crate::cli::Administrative;
 use crate::clock::{self, Stopwatch};
-use crate::failure::{Failure, NOT_COMPLETED, USAGE, note, say};
+use crate::failure::{Failure, NOT_COMPLETED, USAGE, hint, note, say};
 use crate::parse::{self, payload};
 use crate::render;
 
@@ -287,7 +287,7 @@ pub(crate) async fn rows(filter: JobFilter, limit: usize, app: &mut App) -> Resu
     if !app.json {
         app.out.text(&render::job::list(&table, clock::wall_ms()))?;
     }
-    if cursor.is_some() && !app.json {
+    if cursor.is_some() {
         app.out.flush()?;
         note(&format!("{shown} are shown, and there may be more: --limit"));
     }
@@ -303,7 +303,11 @@ async fn wait(args: &WaitArgs, app: &mut App) -> Result<(), Failure> {
             Err(Failure::Exit(NOT_COMPLETED)) => all_completed = false,
             answer => answer?,
         }
-        app.out.flush()?;
+        let shown = app.out.flush();
+        if !all_completed && shown.is_err() {
+            return Err(Failure::exit(NOT_COMPLETED, shown));
+        }
+        shown?;
     }
     if all_completed { Ok(()) } else { Err(Failure::Exit(NOT_COMPLETED)) }
 }
@@ -327,8 +331,8 @@ async fn wait_for(job: &JobRef, timeout: Option<u64>, watch: Stopwatch, app: &Ap
 
 /// Shows how a job ended; one that did not complete ends the command with its own exit code.
 pub(crate) fn ended(job: &Job, app: &mut App) -> Result<(), Failure> {
-    answer(job, app, || render::job::ending(job))?;
-    if job.summary.state == JobState::Completed { Ok(()) } else { Err(Failure::Exit(NOT_COMPLETED)) }
+    let shown = answer(job, app, || render::job::ending(job));
+    if job.summary.state == JobState::Completed { shown } else { Err(Failure::exit(NOT_COMPLETED, shown)) }
 }
 
 #[derive(Serialize)]
@@ -342,24 +346,29 @@ struct Changed {
 async fn verb(jobs: &Jobs, verb: JobVerb, administrative: &Administrative, app: &mut App) -> Result<(), Failure> {
     let word = verb.as_str();
     let refs = jobs.refs(&format!("job {word}"))?;
-    let commands = refs.into_iter().map(|job| Command::Job { job, verb: verb.clone() }).collect();
+    let commands: Vec<_> = refs.into_iter().map(|job| Command::Job { job, verb: verb.clone() }).collect();
+    let one = commands.len() == 1;
     let answers = app.engine().await?.execute(&administrative.context(), commands).await?;
-    let mut failures = Vec::new();
+    let (mut failures, mut shown) = (Vec::new(), Ok(()));
     for answer in answers {
         match answer {
             Ok(Reply::Changed { number, state }) => {
-                app.answer(&Changed { number, state, verb: word }, || render::job::changed(number, word, state))?;
+                let changed = Changed { number, state, verb: word };
+                shown = shown.and_then(|()| app.answer(&changed, || render::job::changed(number, word, state)));
             }
             Ok(_) => failures.push(Error::new(Word::Err, "the engine's reply does not belong to the command")),
             Err(error) => failures.push(error),
         }
     }
-    app.out.flush()?;
-    let Some(last) = failures.pop() else { return Ok(()) };
+    let shown = shown.and_then(|()| Ok(app.out.flush()?));
+    // What was refused is told also where nobody reads what was done.
+    let Some(last) = failures.pop() else { return shown };
     for failure in failures {
         say(&failure.message, "");
     }
     // What a flag made wrong is the command line's fault, as everywhere.
     let exit = if last.word == Word::BadArg { USAGE } else { last.word.exit_code() };
-    Err(Failure::new(last.message, crate::failure::hint(last.word), exit))
+    let hint =
+        if one { hint(last.word) } else { "every job not named here was done; look at one: longshore job show JOB" };
+    Err(Failure::new(last.message, hint, exit))
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use queue_core::engine::EngineExt;
-use queue_core::model::{BulkVerb, Context, JobFilter, OperationNumber, OperationState, OperationView};
+use queue_core::model::{BulkVerb, Context, Error, JobFilter, OperationNumber, OperationState, OperationView};
 
 use super::bulk::bar;
 use crate::app::App;
 use crate::cli::Administrative;
 use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{Failure, hint};
 use crate::parse;
 use crate::render;
 
@@ -100,13 +100,35 @@ async fn total(filter: &JobFilter, app: &App) -> Result<u64, Failure> {
     Ok(filter.states.iter().map(|&state| counts.of(state)).sum())
 }
 
+/// What is asked after has been started, whatever became of the question: doing it again would do it twice.
+fn goes_on(number: OperationNumber, error: Error) -> Failure {
+    let hint = format!("it was started and goes on by itself: longshore operation show {number}\n{}", hint(error.word));
+    Failure::new(format!("operation {number}: {}", error.message), hint, error.word.exit_code())
+}
+
 async fn finished(mut operation: OperationView, total: u64, app: &App) -> Result<OperationView, Failure> {
-    let bar = bar(total);
+    let bar = bar(total).with_prefix(format!("operation {} ", operation.operation));
     while operation.state == OperationState::Running {
         bar.set_position(operation.looked_at.min(total));
         tokio::time::sleep(PAUSE).await;
-        operation = app.engine().await?.operation(operation.operation).await?;
+        let number = operation.operation;
+        operation = app.engine().await?.operation(number).await.map_err(|error| goes_on(number, error))?;
     }
     bar.finish_and_clear();
     Ok(operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use queue_core::model::{Error, OperationNumber, Word};
+
+    use super::{Failure, goes_on};
+
+    #[test]
+    fn an_operation_that_cannot_be_asked_after_is_said_to_go_on() {
+        let failure = goes_on(OperationNumber(7), Error::new(Word::Unreachable, "cannot reach it"));
+        let Failure::Said { message, hint, exit: 4 } = failure else { panic!("{failure:?}") };
+        assert_eq!(message, "operation 7: cannot reach it");
+        assert!(hint.starts_with("it was started and goes on by itself: longshore operation show 7\n"), "{hint}");
+    }
 }

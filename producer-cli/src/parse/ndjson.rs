@@ -4,11 +4,13 @@
 //! A line without an id gets one derived from its text, so that the same file, run again, adds only what is missing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use queue_core::model::{Error, JobOptions, NewJob, base64, is_name, json};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -19,8 +21,8 @@ pub(crate) struct Lines {
     pub(crate) name: Option<String>,
     /// The field of the payload that is the id.
     pub(crate) id_from: Option<String>,
-    /// Goes into derived ids: another salt, other ids.
-    pub(crate) salt: u128,
+    /// Goes into derived ids: another key, other ids.
+    pub(crate) again: Option<String>,
     /// Options that a line does not set itself.
     pub(crate) defaults: JobOptions,
 }
@@ -60,12 +62,47 @@ pub(crate) fn read(text: &Bytes, lines: &Lines) -> Result<Vec<NewJob>, Vec<Wrong
 
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
+/// The fields of an object; the second of one name is not taken for the first, since one of the two would get lost.
+struct Once<'a> {
+    fields: Fields<'a>,
+    twice: Option<String>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Once<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OnceVisitor)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Once<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once<'de>, A::Error> {
+        let mut once = Once { fields: Fields::new(), twice: None };
+        while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+            if once.fields.insert(name.clone(), value).is_some() {
+                once.twice = Some(name);
+            }
+        }
+        Ok(once)
+    }
+}
+
 impl Lines {
     fn job(&self, line: &Bytes, seen: &mut HashMap<u128, u64>) -> Result<NewJob, Error> {
-        let mut fields: Fields<'_> = serde_json::from_slice(line).map_err(|error| {
+        let Once { mut fields, twice } = serde_json::from_slice(line).map_err(|error| {
             let allowed = format!("a JSON object with name and payload; it breaks at column {}", error.column());
             Error::bad_arg("the line", String::from_utf8_lossy(line), &allowed)
         })?;
+        if let Some(name) = twice {
+            return Err(Error::bad_arg(&name, "there twice", "each field at most once"));
+        }
         let name = self.name_of(fields.remove("name"))?;
         let payload = payload_of(line, fields.remove("payload"), fields.remove("payload_base64"))?;
         let mut options = if fields.is_empty() { self.defaults.clone() } else { self.options_of(&fields)? };
@@ -116,11 +153,20 @@ impl Lines {
         })
     }
 
+    /// What keeps the ids of one key apart from those of another.
+    fn salt(&self) -> u128 {
+        self.again.as_ref().map_or(0, |key| {
+            let mut hasher = SipHasher13::new_with_keys(0, 0);
+            hasher.write(key.as_bytes());
+            hasher.finish128().as_u128()
+        })
+    }
+
     /// `file-` and 128 bits over name, text and how often this text came before: equal lines are different jobs, and
     /// the same file gives the same ids.
     fn derived_id(&self, name: &str, line: &[u8], seen: &mut HashMap<u128, u64>) -> String {
         let mut hasher = SipHasher13::new_with_keys(0, 0);
-        hasher.write(&self.salt.to_le_bytes());
+        hasher.write(&self.salt().to_le_bytes());
         hasher.write(&(name.len() as u64).to_le_bytes());
         hasher.write(name.as_bytes());
         hasher.write(line.trim_ascii());
@@ -201,6 +247,12 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_is_there_twice_is_refused_by_name() {
+        refused(r#"{"name":"a","payload":1,"payload":2}"#, "payload is there twice; allowed: each field at most once");
+        refused(r#"{"name":"a","priority":1,"priority":1}"#, "priority is there twice; allowed: each field");
+    }
+
+    #[test]
     fn the_same_file_gives_the_same_ids_and_equal_lines_are_different_jobs() {
         let lines = Lines { name: Some("n".into()), ..Lines::default() };
         let text = "{\"payload\":1}\n{\"payload\":1}\n{\"payload\":2}\n";
@@ -208,7 +260,9 @@ mod tests {
         assert_eq!(first, ids(text, &lines));
         assert_eq!(first, ids(&format!("{text}{{\"payload\":3}}"), &lines)[..3]);
         assert_eq!(std::collections::BTreeSet::from_iter(&first).len(), 3);
-        assert_ne!(first, ids(text, &Lines { salt: 1, ..lines.clone() }));
+        let again = Lines { again: Some("k".into()), ..lines.clone() };
+        assert_eq!(ids(text, &again), ids(text, &again), "a run with the same key adds what is missing");
+        assert!(ids(text, &again).iter().all(|id| !first.contains(id)));
         assert_ne!(first, ids(text, &Lines { name: Some("m".into()), ..lines }));
         // The ids are kept by queues for long: how they are derived must not change.
         assert_eq!(first[0], "file-03a9b5d280e47991203978b61d8546ca");

@@ -122,9 +122,11 @@ fn a_changed_handlers_file_is_taken_over_and_a_wrong_one_is_not() {
     assert!(ready.contains(" enqueue default greet '\"Ann\"' --wait --engine longshore://"), "{ready}");
     store.file("handlers.toml", &text.replace("\"30s\"", "\"30\""));
     let wrong = dev.until("not taken over");
-    assert!(wrong.contains("handlers.toml:20: handlers.greet.timeout is 30; allowed"), "{wrong}");
+    assert!(wrong.contains("handlers.toml:21: handlers.greet.timeout is 30; allowed"), "{wrong}");
     store.file("handlers.toml", &text.replace("[handlers.greet]", "[handlers.welcome]"));
-    assert!(dev.until("taken over").contains("it runs welcome from default"));
+    assert!(dev.until("taken over").contains("it runs welcome from default\n"));
+    store.file("handlers.toml", &text.replace("concurrency = 10", "concurrency = 11"));
+    assert!(dev.until("taken over").contains("concurrency and grace change at the next start"));
     let (status, _) = dev.stop("-TERM");
     assert!(status.success());
 }
@@ -151,6 +153,22 @@ fn what_keeps_dev_from_starting_is_said_with_the_flag_that_helps() {
     let other = said(&store.output(&["dev", "--listen", "127.0.0.1:0"]));
     assert!(other.contains("in use") && other.contains("longshore dev --data DIR"), "{other}");
     assert!(running.starts_with("longshore://127.0.0.1:"), "{running}");
+}
+
+#[test]
+fn a_cancelled_job_is_said_to_be_cancelled() {
+    let store = Store::new();
+    store.file("handlers.toml", "[queues]\nq = 1\n[handlers.n]\ncommand = [\"sleep\", \"600\"]\n");
+    let mut dev = Dev::start(&store, &["--config", "handlers.toml"]);
+    let engine = engine(&dev.until("This goes on"));
+    let run = |words: &[&str]| assert!(store.output(&[words, &["--engine", &engine]].concat()).status.success());
+    run(&["enqueue", "q", "n"]);
+    dev.until("started");
+    run(&["job", "cancel", "1"]);
+    let text = dev.until(" cancelled ");
+    assert!(!text.contains("tried again") && !text.contains("failed"), "{text}");
+    let (status, _) = dev.stop("-TERM");
+    assert!(status.success());
 }
 
 #[test]

@@ -51,6 +51,8 @@ fn a_file_run_again_adds_only_what_is_missing() {
         "enqueue q --file jobs.ndjson",
         "enqueue q --file more.ndjson --json",
         "enqueue q --file jobs.ndjson --again",
+        "enqueue q --file jobs.ndjson --again=monday",
+        "enqueue q --file jobs.ndjson --again=monday",
         "enqueue orders --file jobs.ndjson --id-from order",
         "enqueue q --file wrong.ndjson",
         "enqueue q --file nowhere.ndjson",
@@ -84,6 +86,7 @@ fn verbs_change_jobs_or_say_why_not() {
         "job cancel 1 --json",
         "job retry 1 --json",
         "job remove 1 2",
+        "job remove 2",
         "job show 1",
         "job show x --queue q",
     ]);
@@ -113,6 +116,21 @@ fn waiting_tells_how_a_job_ended() {
 }
 
 #[test]
+fn a_reader_that_went_away_does_not_hide_how_it_ended() {
+    let store = Store::new();
+    store.session(&["enqueue q n 1 --attempts 1", "enqueue q n 2"]);
+    store.settle("q", failure(true));
+    let code = |words: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        store.command(words).stdout(writer).status().expect("the program runs").code()
+    };
+    assert_eq!(code(&["job", "list"]), Some(0));
+    assert_eq!(code(&["job", "wait", "1"]), Some(6));
+    assert_eq!(code(&["job", "cancel", "2", "77"]), Some(3));
+}
+
+#[test]
 fn a_long_list_is_followed_page_by_page() {
     let store = Store::new();
     let lines: String = (0..2_500).map(|number| format!("{{\"payload\":{number}}}\n")).collect();
@@ -125,4 +143,6 @@ fn a_long_list_is_followed_page_by_page() {
     let table = said(&store.output(&["job", "list", "--limit", "2"]));
     assert_eq!(table.lines().count(), 4, "{table}");
     assert!(table.ends_with("[err] 2 are shown, and there may be more: --limit\n"), "{table}");
+    let json = said(&store.output(&["job", "list", "--limit", "2", "--json"]));
+    assert!(json.ends_with("[err] 2 are shown, and there may be more: --limit\n"), "{json}");
 }

@@ -28,8 +28,9 @@ use worker::config::Config;
 use worker::{Shutdown, Worker};
 
 use self::show::{Line, Tell};
-use self::typed::Program;
+use self::typed::{Program, quoted};
 use crate::app::App;
+use crate::cli::ENGINE;
 use crate::failure::{Failure, USAGE};
 
 /// Run server and worker in one process; in a new directory, show a few jobs run
@@ -77,26 +78,25 @@ pub(crate) async fn run(args: DevArgs, app: &mut App) -> Result<(), Failure> {
     let (config, bytes) = args.config.as_deref().map(reload::load).transpose()?.unzip();
     start_log();
     let new = is_new(&args.data);
+    let shutdown = Shutdown::new();
+    shutdown.obey_signals().map_err(|error| Failure::system("listen for signals", &error))?;
     let server = start_server(&args).await?;
     let (tell, lines) = unbounded_channel();
-    let shutdown = Shutdown::new();
     let builder = match &config {
         Some(config) => Worker::from_config(config, &server.engine),
         None => demo::worker(&server.engine),
     };
     let worker = builder.observer(Arc::new(Tell(tell.clone()))).shutdown(shutdown.clone()).build()?;
-    shutdown.obey_signals()?;
     tokio::spawn(tell_of_stop(shutdown.clone(), tell.clone()));
-    let following =
-        args.config.clone().map(|path| tokio::spawn(reload::follow(path, bytes.flatten(), worker.handle(), tell)));
+    let following = args
+        .config
+        .clone()
+        .zip(config.clone())
+        .map(|(path, config)| tokio::spawn(reload::follow(path, config, bytes.flatten(), worker.handle(), tell)));
     let next = next(&args, config.as_ref(), &server);
-    let mut printer = Printer { app, lines, waited_for: BTreeSet::new(), next };
-    printer.show(&ready(&args, config.as_ref(), &server))?;
-    if new && config.is_none() {
-        printer.demonstrate(&server.engine).await?;
-    } else {
-        printer.say_next()?;
-    }
+    let ready = ready(&args, config.as_ref(), &server);
+    let demonstration = (new && config.is_none()).then(|| Arc::clone(&server.engine));
+    let printer = Printer { app, lines, waited_for: BTreeSet::new(), next, ready, demonstration };
     let worked = work(worker, shutdown, printer, server).await;
     following.inspect(tokio::task::JoinHandle::abort);
     worked
@@ -112,7 +112,12 @@ async fn work(worker: Worker, shutdown: Shutdown, mut printer: Printer<'_>, mut 
             shutdown.stop_now();
             working.await.map_err(Failure::from).and(printed)
         }
-        ended = &mut server.ended => return Err(ended_early(ended.ok())),
+        ended = &mut server.ended => {
+            // Programs end with us: their jobs run again, and would otherwise run beside themselves.
+            shutdown.stop_now();
+            let _by_the_server = working.await;
+            return Err(ended_early(ended.ok()));
+        }
     };
     let worked = worked.and(printer.rest()).and(stop(server).await);
     worked.and_then(|()| printer.show(&Line::plain("stopped", "stopped")))
@@ -149,25 +154,28 @@ async fn start_server(args: &DevArgs) -> Result<Server, Failure> {
         // Whoever waits for the two has gone only if `dev` itself has.
         let tell = |at: Bound| _ = bound.send(at.clients);
         let _ = finished.send(server::run(&config, open, stopped, tell));
-    })?;
-    let (Ok(address), Ok(engine)) = (address.await, engine.await) else {
+    });
+    let thread = thread.map_err(|error| Failure::system("start the server's thread", &error))?;
+    let (address, engine) = (address.await, engine.await);
+    let listens = address.is_ok();
+    let (Ok(address), Ok(engine)) = (address, engine) else {
         return Err(match (&mut ended).await {
-            Ok(Err(error)) => not_started(error, args),
+            Ok(Err(error)) => not_started(error, listens, args),
             other => ended_early(other.ok()),
         });
     };
     Ok(Server { engine, address, stop, ended, thread })
 }
 
-/// The server could not start: says which flag helps.
-fn not_started(error: Error, args: &DevArgs) -> Failure {
+/// The server could not start, because of its address or, where it `listens`, its directory: says which flag helps.
+fn not_started(error: Error, listens: bool, args: &DevArgs) -> Failure {
     let (data, listen) = (args.data.display(), &args.listen);
     let (hint, exit) = match error.word {
         Word::BadArg => (
             "dev serves this machine alone: --listen 127.0.0.1:PORT; for others run longshore-server".to_owned(),
             USAGE,
         ),
-        _ if error.message.contains("listen") => {
+        _ if !listens => {
             let ask = format!("is one running already? longshore ping --engine longshore://{listen}");
             (format!("{ask}\nanother address: longshore dev --listen HOST:PORT"), 1)
         }
@@ -198,16 +206,16 @@ fn ready(args: &DevArgs, config: Option<&Config>, server: &Server) -> Line {
 /// What to type next, so that it works as typed.
 fn next(args: &DevArgs, config: Option<&Config>, server: &Server) -> String {
     let program = Program::from_arguments();
-    let engine = match server.address.port() {
-        7600 => String::new(),
-        _ => format!(" --engine longshore://{}", server.address),
-    };
+    let here = format!("longshore://{}", server.address);
+    // What a command takes that is typed where this one was.
+    let taken = std::env::var("LONGSHORE_ENGINE").unwrap_or_else(|_| ENGINE.to_owned());
+    let engine = if taken == here { String::new() } else { format!(" --engine {here}") };
     let enqueue = match config {
         None => format!("{} hello '{{\"name\": \"Ann\"}}'", demo::QUEUE),
         Some(config) => {
             let name = config.handlers().map(|(name, _)| name).find(|name| !name.contains(['*', '/']));
             let queue = config.queues.first().map_or("default", |(queue, _)| queue);
-            format!("{queue} {} '\"Ann\"'", name.unwrap_or("NAME"))
+            format!("{} {} '\"Ann\"'", quoted(queue), name.map_or("NAME".to_owned(), quoted))
         }
     };
     let mut lines = vec![
@@ -233,18 +241,24 @@ struct Printer<'a> {
     lines: UnboundedReceiver<Line>,
     waited_for: BTreeSet<JobNumber>,
     next: String,
+    ready: Line,
+    /// Where to enqueue the jobs of the demonstration, if there is to be one.
+    demonstration: Option<Arc<dyn Engine>>,
 }
 
 impl Printer<'_> {
-    /// Enqueues the jobs of the demonstration.
-    async fn demonstrate(&mut self, engine: &Arc<dyn Engine>) -> Result<(), Failure> {
-        let (numbers, lines) = demo::enqueue(engine).await?;
+    /// The first lines, and the jobs of the demonstration.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        self.show(&self.ready.clone())?;
+        let Some(engine) = self.demonstration.take() else { return self.say_next() };
+        let (numbers, lines) = demo::enqueue(&engine).await?;
         self.waited_for = numbers.into_iter().collect();
         lines.iter().try_for_each(|line| self.show(line))
     }
 
     /// Shows lines until somebody stops asking, or nobody reads them.
     async fn run(&mut self) -> Result<(), Failure> {
+        self.begin().await?;
         while let Some(line) = self.lines.recv().await {
             self.show(&line)?;
             if line.ended().is_some_and(|number| self.waited_for.remove(&number)) && self.waited_for.is_empty() {

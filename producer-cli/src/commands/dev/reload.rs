@@ -32,6 +32,7 @@ pub(crate) fn load(path: &Path) -> Result<(Config, Option<Vec<u8>>), Failure> {
 /// Puts each change of the file in place, for as long as the worker runs; `last` are its bytes at the start.
 pub(crate) async fn follow(
     path: PathBuf,
+    started: Config,
     mut last: Option<Vec<u8>>,
     worker: WorkerHandle,
     tell: UnboundedSender<Line>,
@@ -42,7 +43,7 @@ pub(crate) async fn follow(
         // An editor that writes a file anew takes it away for a moment.
         if now.is_some() && now != last {
             last = now;
-            apply(&path, &worker).into_iter().for_each(|line| drop(tell.send(line)));
+            apply(&path, &started, &worker).into_iter().for_each(|line| drop(tell.send(line)));
         }
     }
 }
@@ -52,7 +53,7 @@ async fn contents(path: &Path) -> Option<Vec<u8>> {
     tokio::task::spawn_blocking(move || std::fs::read(path).ok()).await.ok().flatten()
 }
 
-fn apply(path: &Path, worker: &WorkerHandle) -> Vec<Line> {
+fn apply(path: &Path, started: &Config, worker: &WorkerHandle) -> Vec<Line> {
     let applied = Config::load(path).map_err(|error| error.faults().to_vec());
     let applied = applied.and_then(|config| {
         worker.apply(&config).map_err(|error| vec![format!("{}: {}", path.display(), error.message)])?;
@@ -60,7 +61,9 @@ fn apply(path: &Path, worker: &WorkerHandle) -> Vec<Line> {
     });
     match applied {
         Ok(config) => {
-            let text = format!("{}: taken over; it {}", path.display(), summary(&config));
+            let changed = (config.concurrency, config.grace) != (started.concurrency, started.grace);
+            let later = if changed { "; concurrency and grace change at the next start" } else { "" };
+            let text = format!("{}: taken over; it {}{later}", path.display(), summary(&config));
             vec![Line::plain("reloaded", text)]
         }
         Err(faults) => {

@@ -10,14 +10,23 @@ pub(crate) struct Program(String);
 impl Program {
     /// From the process' own arguments.
     pub(crate) fn from_arguments() -> Self {
-        Self::called(std::env::args().next().as_deref())
+        // A name that is no text cannot be typed either; it is not worth an end.
+        Self::called(std::env::args_os().next().map(|name| name.to_string_lossy().into_owned()).as_deref())
     }
 
     /// A path stays one (`cargo run` calls `target/release/longshore`), a bare name was found on the PATH.
     fn called(name: Option<&str>) -> Self {
         let name = name.filter(|name| !name.contains('/') || Path::new(name).exists()).unwrap_or("longshore");
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
-        Self(if plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) })
+        Self(quoted(name))
+    }
+}
+
+/// A word as a shell takes it for itself.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
+    match word {
+        word if !word.is_empty() && word.bytes().all(plain) => word.to_owned(),
+        word => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
