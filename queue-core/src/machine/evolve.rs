@@ -3,12 +3,15 @@
 //! Folding copies; it never computes a rule. Invariant: after each fold the job is in exactly one state, in exactly the
 //! orders of that state, and the counts say so.
 
+use std::num::NonZeroU64;
+
 use super::Machine;
+use super::digest::Mix;
 use super::event::{Blob, Due, Event, NewRow, Next};
-use super::more::{CancelMark, Failure, LeaseRow, LogChunk, More};
-use super::queue::{Queue, Remembered, Tree};
+use super::more::{CancelMark, Failure, LeaseRow, LogChunk, More, Runs};
+use super::queue::{Queue, Tree};
 use super::rows::{EXPIRED, RETURNED, Row, WALL};
-use super::tables::Known;
+use super::tables::{Known, Remembered};
 use crate::model::{DeadReason, DelayCause, JobState, LeaseOutcome, LeaseToken};
 
 const THERE: &str = "an event names a job that is there";
@@ -28,27 +31,36 @@ impl Machine {
         self.steady = self.steady.max(at);
         match event.number() {
             Some(number) => {
-                self.rows_digest ^= self.row_digest(number.0);
+                self.count_out(number.0);
                 self.fold_job(position, event);
-                self.rows_digest ^= self.row_digest(number.0);
+                self.count_in(number.0);
             }
-            None => {
-                self.chain_digest.add(at).add(position);
-                self.fold_store(event);
-            }
+            None => self.fold_store(event),
         }
     }
 
-    fn row_digest(&self, number: u64) -> u64 {
-        self.rows.get(number).map_or(0, |row| row.digest(number))
+    /// Takes a row out of what is known of all rows together, before it changes.
+    fn count_out(&mut self, number: u64) {
+        if let Some(row) = self.rows.get(number) {
+            self.rows_digest ^= row.digest(number);
+            self.more_bytes -= row.bytes_beside();
+        }
+    }
+
+    /// Puts a row, as it is now, into what is known of all rows together.
+    fn count_in(&mut self, number: u64) {
+        if let Some(row) = self.rows.get(number) {
+            self.rows_digest ^= row.digest(number);
+            self.more_bytes += row.bytes_beside();
+        }
     }
 
     fn row(&mut self, number: u64) -> &mut Row {
         self.rows.get_mut(number).expect(THERE)
     }
 
-    fn more(&mut self, number: u64) -> &mut More {
-        self.row(number).more()
+    fn runs(&mut self, number: u64) -> &mut Runs {
+        self.row(number).runs_mut()
     }
 
     fn fold_store(&mut self, event: &Event<'_>) {
@@ -102,33 +114,32 @@ impl Machine {
                 let lease_ms = expires_at.saturating_sub(self.steady) as u32;
                 let row = self.row(number.0);
                 row.at = expires_at;
-                row.more().lease_ms = lease_ms;
+                row.runs_mut().lease_ms = lease_ms;
                 self.enter(number.0, JobState::Active);
             }
             Event::Completed { number, late, result } => {
                 self.end_lease(number.0, late, LeaseOutcome::Completed);
                 self.row(number.0).attempt += 1;
-                self.more(number.0).result = result.map(|bytes| blob(position, 0, bytes));
+                self.runs(number.0).result = result.map(|bytes| blob(position, 0, bytes));
                 self.done(number.0, JobState::Completed, 0);
             }
             Event::Failed { number, late, kind, fingerprint, next, error } => {
                 self.end_lease(number.0, late, LeaseOutcome::Failed);
                 self.row(number.0).attempt += 1;
-                let failure =
-                    Failure { kind: kind.into(), fingerprint: fingerprint.into(), error: blob(position, 0, error) };
-                let more = self.more(number.0);
-                more.returns = 0;
-                more.last_lease().failure = Some(Box::new(failure));
+                let failure = Failure::new(kind, fingerprint, blob(position, 0, error));
+                let runs = self.runs(number.0);
+                runs.returns = 0;
+                runs.last_lease().failure = Some(Box::new(failure));
                 self.go(number.0, next, DelayCause::Retry);
             }
             Event::Released { number, late, next } => {
                 self.end_lease(number.0, late, LeaseOutcome::Released);
-                self.more(number.0).returns += 1;
+                self.runs(number.0).returns += 1;
                 self.go(number.0, next, DelayCause::Snooze);
             }
             Event::Snoozed { number, late, next } => {
                 self.end_lease(number.0, late, LeaseOutcome::Snoozed);
-                self.more(number.0).returns += 1;
+                self.runs(number.0).returns += 1;
                 self.go(number.0, next, DelayCause::Snooze);
             }
             Event::LeaseExpired { number, next } => {
@@ -140,18 +151,15 @@ impl Machine {
                 }
             }
             Event::Progressed { number, value } => {
-                let more = self.more(number.0);
-                more.returns = 0;
-                let old = more.progress.replace(blob(position, 0, value));
+                let runs = self.runs(number.0);
+                runs.returns = 0;
+                let old = runs.progress.replace(blob(position, 0, value));
                 self.released.extend(old);
             }
             Event::Logged { number, lines, drop, chunk } => {
-                let more = self.rows.get_mut(number.0).expect(THERE).more();
-                for old in more.log.drain(..drop as usize) {
-                    more.log_dropped += u64::from(old.lines);
-                    self.released.push(old.blob);
-                }
-                more.log.push(LogChunk { lines, blob: blob(position, 0, chunk) });
+                let log = self.rows.get_mut(number.0).expect(THERE).runs_mut().log.get_or_insert_default();
+                self.released.extend(log.drop_oldest(drop as usize));
+                log.push(LogChunk { lines, blob: blob(position, 0, chunk) });
             }
             Event::Expired { number } => {
                 self.leave(number.0);
@@ -167,7 +175,7 @@ impl Machine {
             Event::CancelRequested { number, by } => {
                 let at = self.steady;
                 let text = super::apply::who(by).into();
-                self.more(number.0).cancel = Some(Box::new(CancelMark { at, text }));
+                self.runs(number.0).cancel = Some(Box::new(CancelMark { at, text }));
             }
             Event::Cancelled { number, .. } => {
                 self.leave(number.0);
@@ -195,13 +203,12 @@ impl Machine {
         let active = std::mem::take(self.queues[queue as usize].tree_mut(Tree::Active));
         let mut renewed: Vec<(u64, u64)> = Vec::with_capacity(active.len());
         for (_, number) in active {
-            let mut digest = self.row_digest(number);
+            self.count_out(number);
             let at = self.steady;
             let row = self.row(number);
-            row.at = at + u64::from(row.more().lease_ms);
+            row.at = at + u64::from(row.runs_mut().lease_ms);
             renewed.push((row.at, number));
-            digest ^= self.row_digest(number);
-            self.rows_digest ^= digest;
+            self.count_in(number);
         }
         *self.queues[queue as usize].tree_mut(Tree::Active) = renewed.into_iter().collect();
         self.refresh(queue, Tree::Active);
@@ -217,9 +224,9 @@ impl Machine {
             Box::new(More {
                 id: new.id.map(Into::into),
                 tags: new.tags.iter().map(|&tag| tag.into()).collect(),
-                headers: (!new.headers.is_empty()).then(|| blob(position, 1, new.headers)),
-                expires_at: new.expires_at,
-                ..More::default()
+                headers: (!new.headers.is_empty()).then(|| Box::new(blob(position, 1, new.headers))),
+                expires_at: new.expires_at.and_then(NonZeroU64::new),
+                runs: None,
             })
         });
         let row = Row {
@@ -229,7 +236,7 @@ impl Machine {
             policy: new.policy,
             next: 0,
             prev: 0,
-            at: 0,
+            at: self.steady,
             rank: new.rank,
             enqueued_at: self.steady,
             more,
@@ -253,8 +260,7 @@ impl Machine {
             Some(due) => self.delay(number, due, DelayCause::Scheduled),
         }
         if let Some(at) = new.expires_at {
-            self.queues[new.queue as usize].tree_mut(Tree::Unstarted).insert((at, number));
-            self.refresh(new.queue, Tree::Unstarted);
+            self.order(new.queue, Tree::Unstarted, (at, number), true);
         }
     }
 
@@ -268,23 +274,23 @@ impl Machine {
         row.flags &= !EXPIRED;
         row.at = expires_at;
         let attempt = row.attempt + 1;
-        let more = row.more();
-        more.token = token.0;
-        more.lease_ms = expires_at.saturating_sub(leased_at) as u32;
-        more.leased += 1;
+        let runs = row.runs_mut();
+        runs.token = token.0;
+        runs.lease_ms = expires_at.saturating_sub(leased_at) as u32;
+        runs.leased += 1;
         let lease = LeaseRow {
             worker,
-            lease: more.leased,
+            lease: runs.leased,
             attempt,
-            round: more.rounds + 1,
+            round: runs.rounds + 1,
             outcome: LeaseOutcome::Running,
             leased_at,
             ended_at: 0,
             failure: None,
         };
-        more.timeline.push(lease);
+        runs.timeline.push(lease);
         if let Some(at) = forget {
-            let old = more.timeline.remove(at as usize);
+            let old = runs.timeline.remove(at as usize);
             self.workers.release(old.worker);
             self.released.extend(old.failure.map(|failure| failure.error));
         }
@@ -300,9 +306,9 @@ impl Machine {
             row.stalls -= 1;
             row.flags &= !EXPIRED;
         }
-        let more = row.more();
-        let token = LeaseToken(more.token);
-        let lease = more.last_lease();
+        let runs = row.runs_mut();
+        let token = LeaseToken(runs.token);
+        let lease = runs.last_lease();
         (lease.outcome, lease.ended_at) = (outcome, at);
         if outcome != LeaseOutcome::Expired {
             self.settled.insert(token, at);
@@ -313,9 +319,10 @@ impl Machine {
     fn go(&mut self, number: u64, next: Next, cause: DelayCause) {
         match next {
             Next::Waiting => {
+                let at = self.steady;
                 let row = self.row(number);
                 row.flags |= RETURNED;
-                row.at = 0;
+                row.at = at;
                 self.enter(number, JobState::Waiting);
             }
             Next::Delayed(due) => self.delay(number, Due::Steady(due), cause),
@@ -336,9 +343,10 @@ impl Machine {
 
     fn wait_at(&mut self, number: u64, rank: i64) {
         self.leave(number);
+        let at = self.steady;
         let row = self.row(number);
         row.rank = rank;
-        row.at = 0;
+        row.at = at;
         row.flags &= !WALL;
         let queue = row.queue;
         self.claim_rank(queue, rank);
@@ -352,8 +360,8 @@ impl Machine {
         row.at = at;
         row.detail = detail;
         row.flags = 0;
-        if let Some(more) = &mut row.more {
-            more.cancel = None;
+        if let Some(runs) = row.more.as_mut().and_then(|more| more.runs.as_mut()) {
+            runs.cancel = None;
         }
         self.enter(number, state);
         self.ended.push(number);
@@ -381,17 +389,17 @@ impl Machine {
 
     fn fold_retried(&mut self, number: u64, rank: i64, expires_at: Option<u64>) {
         self.leave(number);
+        let at = self.steady;
         let row = self.rows.get_mut(number).expect(THERE);
-        (row.attempt, row.stalls, row.rank, row.at, row.flags, row.detail) = (0, 0, rank, 0, 0, 0);
+        (row.attempt, row.stalls, row.rank, row.at, row.flags, row.detail) = (0, 0, rank, at, 0, 0);
         let queue = row.queue;
-        let more = row.more();
-        more.rounds += 1;
-        more.returns = 0;
-        more.expires_at = expires_at;
-        self.released.extend(more.result.take());
+        let runs = row.runs_mut();
+        runs.rounds += 1;
+        runs.returns = 0;
+        self.released.extend(runs.result.take());
         if let Some(at) = expires_at {
-            self.queues[queue as usize].tree_mut(Tree::Unstarted).insert((at, number));
-            self.refresh(queue, Tree::Unstarted);
+            row.more.get_or_insert_default().expires_at = NonZeroU64::new(at);
+            self.order(queue, Tree::Unstarted, (at, number), true);
         }
         self.claim_rank(queue, rank);
         self.enter(number, JobState::Waiting);
@@ -415,20 +423,22 @@ impl Machine {
         self.ended.push(number);
         let Some(more) = row.more else { return };
         self.released.extend(more.blobs());
-        for lease in &more.timeline {
+        for lease in more.runs.iter().flat_map(|runs| &runs.timeline) {
             self.workers.release(lease.worker);
         }
         if let Some(id) = &more.id {
             let digest = self.ids.digest(row.queue, id);
             self.ids.set(digest, Known { number, gone_until: remember_until });
-            self.queues[row.queue as usize].remembered.push_back(Remembered { until: remember_until, digest, number });
+            self.queues[row.queue as usize].remembered.push(Remembered { until: remember_until, digest, number });
+            self.remembered += 1;
             self.refresh(row.queue, Tree::Ids);
         }
     }
 
     fn fold_forgotten(&mut self, queue: u32, count: u32) {
         for _ in 0..count {
-            let old = self.queues[queue as usize].remembered.pop_front().expect("a forgotten id was remembered");
+            let old = self.queues[queue as usize].remembered.pop().expect("a forgotten id was remembered");
+            self.remembered -= 1;
             // The same id may have been enqueued anew since.
             if self.ids.get(old.digest).is_some_and(|known| known.number == old.number) {
                 self.ids.remove(old.digest);
@@ -456,6 +466,13 @@ impl Machine {
         if let Some(config) = config {
             entry.config = serde_json::from_str(config).expect(expect);
         }
+        let text = |value: &_| serde_json::to_string(value).expect(expect);
+        let mut digest = Mix(0);
+        digest.add_bytes(text(&entry.settings).as_bytes()).add_bytes(text(&entry.config).as_bytes());
+        for (field, actor) in &entry.set_by {
+            digest.add_bytes(field.as_bytes()).add_bytes(actor.as_bytes());
+        }
+        entry.settings_digest = digest.0;
         for tree in Tree::ALL {
             self.refresh(queue, tree);
         }
@@ -472,76 +489,7 @@ impl Machine {
         let row = self.rows.get_mut(number).expect(THERE);
         let queue = row.queue;
         if let Some(at) = row.more.as_mut().and_then(|more| more.expires_at.take()) {
-            self.queues[queue as usize].tree_mut(Tree::Unstarted).remove(&(at, number));
-            self.refresh(queue, Tree::Unstarted);
+            self.order(queue, Tree::Unstarted, (at.get(), number), false);
         }
-    }
-
-    /// The tree that orders the job in its state, if a tree does.
-    pub(super) fn tree_of(&self, row: &Row) -> Option<Tree> {
-        match row.state {
-            JobState::Waiting | JobState::WaitingChildren => None,
-            JobState::Delayed => Some(if row.has(WALL) { Tree::DelayedWall } else { Tree::Delayed }),
-            JobState::Active => Some(Tree::Active),
-            JobState::Completed if self.policies.get(row.policy).keep_ms.is_some() => Some(Tree::CompletedOwn),
-            JobState::Completed => Some(Tree::Completed),
-            JobState::Dead => Some(Tree::Dead),
-            JobState::Cancelled => Some(Tree::Cancelled),
-        }
-    }
-
-    /// The job joins `state`'s order; its row says where in it.
-    fn enter(&mut self, number: u64, state: JobState) {
-        self.row(number).state = state;
-        self.move_in_order(number, true);
-        let row = self.rows.get(number).expect(THERE);
-        let (queue, retry) = (row.queue, row.detail == DelayCause::Retry as u8);
-        let counts = &mut self.queues[queue as usize].counts;
-        *counts.of_mut(state) += 1;
-        counts.retrying += u64::from(state == JobState::Delayed && retry);
-        if state == JobState::Waiting && self.ready.last() != Some(&queue) {
-            self.ready.push(queue);
-        }
-    }
-
-    /// The job leaves its state's order.
-    fn leave(&mut self, number: u64) {
-        self.move_in_order(number, false);
-        let row = self.rows.get(number).expect(THERE);
-        let (queue, state, retry) = (row.queue, row.state, row.detail == DelayCause::Retry as u8);
-        let counts = &mut self.queues[queue as usize].counts;
-        *counts.of_mut(state) -= 1;
-        counts.retrying -= u64::from(state == JobState::Delayed && retry);
-    }
-
-    fn move_in_order(&mut self, number: u64, enters: bool) {
-        let row = self.rows.get(number).expect(THERE);
-        let (queue_id, at, rank, returned) = (row.queue, row.at, row.rank, row.has(RETURNED));
-        let lane_key = std::cmp::Reverse(row.priority);
-        let tree = self.tree_of(row);
-        let keep = self.policies.get(row.policy).keep_ms;
-        let queue = &mut self.queues[queue_id as usize];
-        let Some(tree) = tree else {
-            let lane = queue.lanes.entry(lane_key).or_default();
-            match (enters, returned) {
-                (true, true) => drop(lane.returned.insert(rank, number)),
-                (true, false) => lane.push(&mut self.rows, number, rank),
-                (false, _) => lane.remove(&mut self.rows, number),
-            }
-            if lane.is_empty() {
-                queue.lanes.remove(&lane_key);
-            }
-            return;
-        };
-        let change = |queue: &mut Queue, tree: Tree, key| match enters {
-            true => queue.tree_mut(tree).insert(key),
-            false => queue.tree_mut(tree).remove(&key),
-        };
-        change(queue, tree, (at, number));
-        if let (Tree::CompletedOwn, Some(keep)) = (tree, keep) {
-            change(queue, Tree::Keep, (at + keep, number));
-            self.refresh(queue_id, Tree::Keep);
-        }
-        self.refresh(queue_id, tree);
     }
 }

@@ -1,7 +1,8 @@
 //! What must always be true, checked over the whole state. The feature `audit` checks it after every command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::queue::Queue;
 use super::rows::RETURNED;
 use super::{Machine, Tree};
 use crate::model::{JobState, QueueCounts};
@@ -26,10 +27,11 @@ impl Machine {
     /// If one does not hold: the machine is broken.
     pub fn assert_invariants(&self) {
         let mut counted: BTreeMap<u32, QueueCounts> = BTreeMap::new();
-        let mut digest = 0;
+        let (mut digest, mut more_bytes) = (0, 0);
         for job in self.rows.numbers() {
             let row = self.rows.get(job).expect("a number in use has a row");
             digest ^= row.digest(job);
+            more_bytes += row.bytes_beside();
             *counted.entry(row.queue).or_default().of_mut(row.state) += 1;
             let queue = &self.queues[row.queue as usize];
             if let Some(tree) = self.tree_of(row) {
@@ -41,6 +43,13 @@ impl Machine {
             assert!(job <= self.last_number, "job #{job} is numbered beyond the last number");
         }
         assert_eq!(digest, self.rows_digest, "the digest follows every row");
+        assert_eq!(more_bytes, self.more_bytes, "what hangs on rows is counted");
+        let in_trees = |queue: &Queue| queue.trees.iter().map(BTreeSet::len).sum::<usize>();
+        let returned = |queue: &Queue| queue.lanes.values().map(|lane| lane.returned.len()).sum::<usize>();
+        let ordered: usize = self.queues.iter().map(|queue| in_trees(queue) + returned(queue)).sum();
+        assert_eq!(ordered as u64, self.ordered, "places in trees are counted");
+        let remembered: usize = self.queues.iter().map(|queue| queue.remembered.len()).sum();
+        assert_eq!(remembered as u64, self.remembered, "remembered ids are counted");
         for (number, queue) in self.queues.iter().enumerate() {
             self.assert_queue(number as u32, counted.get(&(number as u32)).copied().unwrap_or_default());
             assert!(queue.counts.balanced(), "the books of {} balance: {:?}", queue.name, queue.counts);

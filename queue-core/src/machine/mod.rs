@@ -7,13 +7,16 @@
 
 mod apply;
 mod chance;
+mod digest;
 mod elapse;
 mod event;
 mod evolve;
 mod fingerprint;
 mod invariants;
+mod memory;
 mod more;
 mod operations;
+mod orders;
 mod queue;
 mod record;
 mod rows;
@@ -29,7 +32,7 @@ pub use record::{decode, encode, is_skippable, kind_of};
 use bytes::Bytes;
 use operations::Operation;
 use queue::{NEVER, Queue, Tree};
-use rows::{Mix, Rows};
+use rows::Rows;
 use tables::{Ids, Interned, SettledTokens};
 
 use crate::model::{JobNumber, LeaseRef, LeaseToken, Now, QueueSettings};
@@ -77,8 +80,14 @@ pub struct Machine {
     timers: BTreeSet<(u64, u8, u32)>,
     aging: BTreeSet<(u64, u8, u32)>,
     wall_timers: BTreeSet<(u64, u32)>,
+    /// Every row's digest, together.
     rows_digest: u64,
-    chain_digest: Mix,
+    /// Bytes of what hangs on rows.
+    more_bytes: u64,
+    /// Places of jobs in trees.
+    ordered: u64,
+    /// Ids of gone jobs that queues remember.
+    remembered: u64,
     /// Blobs let go by the event being folded.
     released: Vec<Blob>,
     /// Queues that may have become ready since the shell last asked. Not state.
@@ -119,7 +128,9 @@ impl Machine {
             aging: BTreeSet::new(),
             wall_timers: BTreeSet::new(),
             rows_digest: 0,
-            chain_digest: Mix(0),
+            more_bytes: 0,
+            ordered: 0,
+            remembered: 0,
             released: Vec::new(),
             ready: Vec::new(),
             ended: Vec::new(),
@@ -141,23 +152,9 @@ impl Machine {
         steady.saturating_add_signed(self.offset)
     }
 
-    /// A digest of the whole state: equal after the fold of equal events.
-    pub fn state_hash(&self) -> u64 {
-        let mut hash = Mix(self.rows_digest);
-        hash.add(self.chain_digest.0).add(self.last_number).add(self.last_token.0).add(self.last_operation);
-        hash.add(self.rows.count());
-        hash.0
-    }
-
     /// Jobs in the store.
     pub const fn jobs(&self) -> u64 {
         self.rows.count()
-    }
-
-    /// Bytes that the rows and indexes take, about: what `--max-memory` counts beside the blobs.
-    pub const fn row_bytes(&self) -> u64 {
-        // A row, its share of a page, and a tree entry for one that does not wait.
-        self.rows.count() * 128
     }
 
     /// The next instants at which [`Machine::elapse`] has work: steady, and wall. An instant in the past means now.
@@ -201,8 +198,8 @@ impl Machine {
     /// The name behind a worker's number, as an event of `job` carries it, while the job's timeline still shows it.
     /// Without a lease that keeps it the number may have been given again.
     pub fn worker_name(&self, worker: u32, job: u64) -> Option<&str> {
-        let more = self.rows.get(job)?.more.as_ref()?;
-        more.timeline.iter().any(|lease| lease.worker == worker).then(|| &**self.workers.get(worker))
+        let runs = self.rows.get(job)?.runs()?;
+        runs.timeline.iter().any(|lease| lease.worker == worker).then(|| &**self.workers.get(worker))
     }
 
     /// The leases that a worker holds.
@@ -210,9 +207,9 @@ impl Machine {
         let Some(worker) = self.workers.find(worker) else { return Vec::new() };
         let active = self.queues.iter().flat_map(|queue| queue.tree(Tree::Active));
         let held = active.filter_map(|&(_, number)| {
-            let more = self.rows.get(number)?.more.as_ref()?;
-            let by_worker = more.timeline.last().is_some_and(|lease| lease.worker == worker);
-            by_worker.then_some(LeaseRef { number: JobNumber(number), token: LeaseToken(more.token) })
+            let runs = self.rows.get(number)?.runs()?;
+            let by_worker = runs.timeline.last().is_some_and(|lease| lease.worker == worker);
+            by_worker.then_some(LeaseRef { number: JobNumber(number), token: LeaseToken(runs.token) })
         });
         held.collect()
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::apply::{Place, Work};
+use super::digest::Mix;
 use super::elapse::NOBODY;
 use super::rows::Row;
 use super::{By, Event, Machine, Sink};
@@ -27,14 +28,16 @@ pub(super) struct Operation {
     filter: JobFilter,
     /// The newest token when it began.
     last_token: LeaseToken,
-    state: OperationState,
-    cursor: String,
-    looked_at: u64,
-    changed: u64,
+    pub(super) state: OperationState,
+    pub(super) cursor: String,
+    pub(super) looked_at: u64,
+    pub(super) changed: u64,
     actor: String,
     reason: String,
     started_at: u64,
-    ended_at: Option<u64>,
+    pub(super) ended_at: Option<u64>,
+    /// Of what it began as.
+    pub(super) begun_digest: u64,
 }
 
 impl Operation {
@@ -61,10 +64,10 @@ fn changes(verb: &JobVerb, state: JobState) -> bool {
 /// Whether the operation had this job already: a job that it sent to work and that came back was leased since it began,
 /// and one that it called off is on its way out, wherever its lease stands now.
 fn is_taken(verb: &JobVerb, row: &Row, last_token: LeaseToken) -> bool {
-    let Some(more) = &row.more else { return false };
+    let Some(runs) = row.runs() else { return false };
     match verb {
-        JobVerb::Promote | JobVerb::Retry => LeaseToken(more.token) > last_token,
-        JobVerb::Cancel => more.cancel.is_some(),
+        JobVerb::Promote | JobVerb::Retry => LeaseToken(runs.token) > last_token,
+        JobVerb::Cancel => runs.cancel.is_some(),
         _ => false,
     }
 }
@@ -198,6 +201,8 @@ impl Machine {
         match *event {
             Event::OperationStarted { operation, verb, last_token, filter, by } => {
                 self.last_operation = self.last_operation.max(operation);
+                let mut begun = Mix(verb as u64);
+                begun.add_bytes(filter.as_bytes()).add_bytes(by.actor.as_bytes()).add_bytes(by.reason.as_bytes());
                 let started = Operation {
                     verb,
                     filter: serde_json::from_str(filter).expect("a filter in the journal is the model's"),
@@ -210,6 +215,7 @@ impl Machine {
                     reason: by.reason.to_owned(),
                     started_at: at,
                     ended_at: None,
+                    begun_digest: begun.add(last_token.0).add(at).0,
                 };
                 self.operations.insert(operation, started);
                 self.running.insert(operation);

@@ -4,10 +4,10 @@
 //! by lease expiry, done by finish. Instants are steady milliseconds but in the tree of wall-clock times.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{RETURNED, Rows};
-use super::tables::IdDigest;
+use super::tables::RememberedIds;
 use crate::model::{Limits, QueueCounts, QueueSettings};
 
 /// The trees of a queue: each is an order and, with its head, a timer.
@@ -73,21 +73,15 @@ pub(crate) struct Queue {
     /// The next place at the back, and at the front.
     pub(crate) back: i64,
     pub(crate) front: i64,
-    pub(crate) remembered: VecDeque<Remembered>,
+    pub(crate) remembered: RememberedIds,
     /// What was set, and by whom (the actor, by field).
     pub(crate) settings: QueueSettings,
     pub(crate) set_by: BTreeMap<String, String>,
     /// What the server's file said when it was last applied.
     pub(crate) config: QueueSettings,
+    /// Of all three.
+    pub(crate) settings_digest: u64,
     pub(crate) paused: Option<Box<str>>,
-}
-
-/// An id of a gone job.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Remembered {
-    pub(crate) until: u64,
-    pub(crate) digest: IdDigest,
-    pub(crate) number: u64,
 }
 
 /// The waiting jobs of one priority: a linked list through the rows, and beside it the few that came back to an old
@@ -242,7 +236,7 @@ impl Queue {
             Tree::Dead => kept(NEVER, self.effective(|s| s.keep_dead_ms, defaults)),
             Tree::Keep => first.map_or(NEVER, |at| at.max(removal_from)),
             Tree::Ids if self.remembered.len() > Limits::REMEMBERED_IDS => 0,
-            Tree::Ids => self.remembered.front().map_or(NEVER, |front| front.until),
+            Tree::Ids => self.remembered.iter().next().map_or(NEVER, |front| front.until),
             Tree::CompletedOwn => NEVER,
             _ => first.unwrap_or(NEVER),
         }

@@ -1,15 +1,15 @@
-//! Job rows in fixed pages found by number.
+//! Job rows found by number, dense however few are left.
 //!
-//! Numbers only ascend, so a row's place is computed: number → block → page → row. Nothing grows by copying more than
-//! the directory's first level (8 bytes for 65,536 jobs), and an empty page or block gives its memory back.
-//! The bench's spike measured this layout beside a hash map and a growing vector; ARCHITECTURE.md has the figures.
+//! Numbers only ascend, so a row's place is computed: number → chunk → block → page → row, 64 of each in the one above
+//! (a directory of chunks is on top). At each step a bit says whether it is there, and the bits below it say where:
+//! nothing is kept for what is gone, and room is given back below half. Nothing grows by copying more than 64 of a kind,
+//! or 8 bytes for 262,144 jobs. The bench's spike measured pages beside a hash map and a growing vector.
 
+use super::digest::Mix;
 use super::event::Blob;
-use super::more::More;
+use super::memory::allocated;
+use super::more::{More, Runs};
 use crate::model::JobState;
-
-const PAGE: u64 = 64;
-const BLOCK: u64 = 1_024;
 
 /// One job. 88 bytes; what most waiting jobs lack is in [`More`].
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(crate) struct Row {
     /// Neighbours in the lane while it waits; 0 for none.
     pub(crate) next: u64,
     pub(crate) prev: u64,
-    /// Due (delayed), lease expiry (active), finish (done): steady ms, or wall ms where `WALL` is set.
+    /// Since when it waits, due (delayed), lease expiry (active), finish (done): steady ms, or wall ms where `WALL` is
+    /// set.
     pub(crate) at: u64,
     /// Its place within its priority; kept under a lease, for it may come back.
     pub(crate) rank: i64,
@@ -48,11 +49,17 @@ impl Row {
         self.flags & flag != 0
     }
 
-    pub(crate) fn more(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
+    /// What its leases left, if it ever had one.
+    pub(crate) fn runs(&self) -> Option<&Runs> {
+        self.more.as_ref()?.runs.as_deref()
     }
 
-    /// A digest of everything but the neighbours, which change when others come and go.
+    /// What its leases left, made where it is not there yet.
+    pub(crate) fn runs_mut(&mut self) -> &mut Runs {
+        self.more.get_or_insert_default().runs.get_or_insert_default()
+    }
+
+    /// A digest of everything but the neighbours, which change when others come and go and follow from the ranks.
     pub(crate) fn digest(&self, number: u64) -> u64 {
         let mut hash = Mix(number);
         hash.add(self.payload.position).add(u64::from(self.payload.length) << 32 | u64::from(self.queue));
@@ -66,93 +73,150 @@ impl Row {
         }
         hash.0
     }
+
+    /// Bytes of what hangs on it.
+    pub(crate) fn bytes_beside(&self) -> u64 {
+        self.more.as_ref().map_or(0, |more| more.bytes())
+    }
 }
 
-/// A stable mixing function (the finaliser of SplitMix64, Steele et al. 2014): digests are compared across versions.
-#[derive(Debug)]
-pub(crate) struct Mix(pub(crate) u64);
+/// Bits of a number that one step consumes, and what it can tell apart.
+const STEP: u32 = 6;
+const FAN: u64 = 1 << STEP;
 
-impl Mix {
-    pub(crate) fn add(&mut self, value: u64) -> &mut Self {
-        let mut z = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ value;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        self.0 = z ^ (z >> 31);
-        self
+/// Up to 64 values by their place, without room for those that are not there.
+#[derive(Debug)]
+struct Dense<T> {
+    taken: u64,
+    values: Vec<T>,
+}
+
+impl<T> Default for Dense<T> {
+    fn default() -> Self {
+        Self { taken: 0, values: Vec::new() }
+    }
+}
+
+impl<T> Dense<T> {
+    /// Whether a value is at `place`, and its index or the one it would have.
+    const fn find(&self, place: u64) -> (bool, usize) {
+        let bit = 1 << place;
+        let before = self.taken & (bit - 1);
+        // Mostly nothing before it is missing.
+        let index = if before == bit - 1 { place } else { before.count_ones() as u64 };
+        (self.taken & bit != 0, index as usize)
     }
 
-    pub(crate) fn add_bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.add(u64::from_le_bytes(word));
+    fn get(&self, place: u64) -> Option<&T> {
+        let (there, index) = self.find(place);
+        if there { self.values.get(index) } else { None }
+    }
+
+    fn get_mut(&mut self, place: u64) -> Option<&mut T> {
+        let (there, index) = self.find(place);
+        if there { self.values.get_mut(index) } else { None }
+    }
+
+    /// The value at `place`, made where it is not there; `bytes` follows what is held.
+    fn entry(&mut self, place: u64, bytes: &mut u64, make: impl FnOnce() -> T) -> &mut T {
+        let (there, index) = self.find(place);
+        if !there {
+            *bytes -= self.bytes();
+            self.taken |= 1 << place;
+            self.values.insert(index, make());
+            *bytes += self.bytes();
         }
-        self.add(bytes.len() as u64)
+        &mut self.values[index]
+    }
+
+    /// Takes the value at `place` out, and gives room back below half.
+    fn remove(&mut self, place: u64, bytes: &mut u64) -> Option<T> {
+        let (there, index) = self.find(place);
+        if !there {
+            return None;
+        }
+        *bytes -= self.bytes();
+        self.taken &= !(1 << place);
+        let value = self.values.remove(index);
+        if self.values.len() <= self.values.capacity() / 2 {
+            // Not to the last one, so that values which come and go in turn do not move each time.
+            self.values.shrink_to(self.values.len() * 3 / 2);
+        }
+        *bytes += self.bytes();
+        Some(value)
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.taken == 0
+    }
+
+    const fn bytes(&self) -> u64 {
+        allocated(self.values.capacity() * size_of::<T>())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        (0..FAN).filter(|place| self.taken & 1 << place != 0).zip(&self.values)
     }
 }
 
-type Page = Box<[Option<Row>; PAGE as usize]>;
-
-#[derive(Debug)]
-struct Block {
-    pages: Vec<Option<(Page, u32)>>,
-    rows: u32,
-}
+type Page = Dense<Row>;
+type Block = Dense<Page>;
+type Chunk = Dense<Block>;
 
 /// All rows.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    blocks: Vec<Option<Box<Block>>>,
+    chunks: Vec<Option<Box<Chunk>>>,
     count: u64,
+    bytes: u64,
 }
 
 impl Rows {
-    fn place(number: u64) -> (usize, usize, usize) {
-        ((number / PAGE / BLOCK) as usize, (number / PAGE % BLOCK) as usize, (number % PAGE) as usize)
+    /// Which chunk, and the places of block, page and row.
+    const fn place(number: u64) -> (usize, u64, u64, u64) {
+        let page = number >> STEP;
+        let block = page >> STEP;
+        ((block >> STEP) as usize, block % FAN, page % FAN, number % FAN)
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&Row> {
-        let (block, page, row) = Self::place(number);
-        let (page, _) = self.blocks.get(block)?.as_ref()?.pages[page].as_ref()?;
-        page[row].as_ref()
+        let (chunk, block, page, row) = Self::place(number);
+        self.chunks.get(chunk)?.as_ref()?.get(block)?.get(page)?.get(row)
     }
 
     pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Row> {
-        let (block, page, row) = Self::place(number);
-        let (page, _) = self.blocks.get_mut(block)?.as_mut()?.pages[page].as_mut()?;
-        page[row].as_mut()
+        let (chunk, block, page, row) = Self::place(number);
+        self.chunks.get_mut(chunk)?.as_mut()?.get_mut(block)?.get_mut(page)?.get_mut(row)
     }
 
     pub(crate) fn insert(&mut self, number: u64, row: Row) {
-        let (block, page, slot) = Self::place(number);
-        if block >= self.blocks.len() {
-            self.blocks.resize_with(block + 1, || None);
+        let (chunk, block, page, place) = Self::place(number);
+        if chunk >= self.chunks.len() {
+            self.chunks.resize_with(chunk + 1, || None);
         }
-        let block = self.blocks[block].get_or_insert_with(|| {
-            let mut pages = Vec::new();
-            pages.resize_with(BLOCK as usize, || None);
-            Box::new(Block { pages, rows: 0 })
-        });
-        let (rows, used) = block.pages[page].get_or_insert_with(|| (Box::new([const { None }; PAGE as usize]), 0));
-        assert!(rows[slot].is_none(), "a job's number is used once");
-        rows[slot] = Some(row);
-        *used += 1;
-        block.rows += 1;
+        let bytes = &mut self.bytes;
+        let block = self.chunks[chunk].get_or_insert_default().entry(block, bytes, Block::default);
+        let page = block.entry(page, bytes, Page::default);
+        assert!(page.get(place).is_none(), "a job's number is used once");
+        page.entry(place, bytes, || row);
         self.count += 1;
     }
 
     pub(crate) fn remove(&mut self, number: u64) -> Option<Row> {
-        let (block_at, page_at, slot) = Self::place(number);
-        let block = self.blocks.get_mut(block_at)?.as_mut()?;
-        let (rows, used) = block.pages[page_at].as_mut()?;
-        let row = rows[slot].take()?;
-        *used -= 1;
-        if *used == 0 {
-            block.pages[page_at] = None;
+        let (chunk_at, block_at, page_at, place) = Self::place(number);
+        let bytes = &mut self.bytes;
+        let chunk = self.chunks.get_mut(chunk_at)?.as_mut()?;
+        let block = chunk.get_mut(block_at)?;
+        let page = block.get_mut(page_at)?;
+        let row = page.remove(place, bytes)?;
+        if page.is_empty() {
+            block.remove(page_at, bytes);
         }
-        block.rows -= 1;
-        if block.rows == 0 {
-            self.blocks[block_at] = None;
+        if block.is_empty() {
+            chunk.remove(block_at, bytes);
+        }
+        if chunk.is_empty() {
+            self.chunks[chunk_at] = None;
         }
         self.count -= 1;
         Some(row)
@@ -162,27 +226,90 @@ impl Rows {
         self.count
     }
 
+    /// Bytes of the rows and of what finds them.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes + allocated(self.chunks.capacity() * size_of::<Option<Box<Chunk>>>())
+    }
+
     /// Every number in use, ascending.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
-        self.blocks.iter().enumerate().filter_map(|(at, block)| Some((at as u64, block.as_ref()?))).flat_map(
-            |(block_at, block)| {
-                let pages = block.pages.iter().enumerate().filter_map(|(at, page)| Some((at as u64, page.as_ref()?)));
-                pages.flat_map(move |(page_at, (page, _))| {
-                    let first = (block_at * BLOCK + page_at) * PAGE;
-                    page.iter().zip(first..).filter(|(row, _)| row.is_some()).map(|(_, number)| number)
-                })
-            },
-        )
+        let chunks = (0u64..).zip(&self.chunks).filter_map(|(at, chunk)| Some((at, chunk.as_ref()?)));
+        let blocks = chunks.flat_map(|(chunk, blocks)| blocks.iter().map(move |(at, block)| (chunk * FAN + at, block)));
+        let pages = blocks.flat_map(|(block, pages)| pages.iter().map(move |(at, page)| (block * FAN + at, page)));
+        pages.flat_map(|(page, rows)| rows.iter().map(move |(at, _)| page * FAN + at))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Row;
+    use std::collections::BTreeMap;
+
+    use super::super::event::Blob;
+    use super::{Row, Rows};
+    use crate::machine::Chance;
+    use crate::model::JobState;
+
+    fn row(rank: i64) -> Row {
+        Row {
+            payload: Blob::default(),
+            name: 0,
+            queue: 0,
+            policy: 0,
+            next: 0,
+            prev: 0,
+            at: 0,
+            rank,
+            enqueued_at: 0,
+            more: None,
+            attempt: 0,
+            stalls: 0,
+            priority: 0,
+            state: JobState::Waiting,
+            detail: 0,
+            flags: 0,
+        }
+    }
 
     #[test]
     fn a_row_stays_small() {
         assert!(size_of::<Row>() <= 88, "{} bytes", size_of::<Row>());
-        assert!(size_of::<Option<Row>>() <= 88, "{} bytes", size_of::<Option<Row>>());
+    }
+
+    #[test]
+    fn rows_are_found_by_number_in_whatever_order_they_go() {
+        let (mut rows, mut expected, mut chance) = (Rows::default(), BTreeMap::new(), Chance::new(7));
+        let mut last = 0;
+        for _ in 0..20_000 {
+            last += if chance.next_u64().is_multiple_of(500) { 100_000 } else { 1 };
+            rows.insert(last, row(last as i64 * 3));
+            expected.insert(last, last as i64 * 3);
+            if chance.next_u64().is_multiple_of(3) {
+                let after = chance.next_u64() % last;
+                let Some((&gone, &rank)) = expected.range(after..).next() else { continue };
+                expected.remove(&gone);
+                assert_eq!(rows.remove(gone).map(|row| row.rank), Some(rank));
+                assert!(rows.get(gone).is_none() && rows.remove(gone).is_none());
+            }
+        }
+        assert!(rows.numbers().eq(expected.keys().copied()));
+        for (&number, &rank) in &expected {
+            assert_eq!(rows.get(number).map(|row| row.rank), Some(rank));
+            assert_eq!(rows.get_mut(number).map(|row| row.rank), Some(rank));
+        }
+        for number in expected.into_keys() {
+            rows.remove(number).expect("it is there");
+        }
+        assert_eq!((rows.count(), rows.bytes), (0, 0), "what is empty holds nothing");
+    }
+
+    #[test]
+    fn a_survivor_costs_its_own_room_only() {
+        let mut rows = Rows::default();
+        (1..=100_000).for_each(|number| rows.insert(number, row(0)));
+        let full = rows.bytes();
+        assert!(full < 100_000 * 92, "{full} bytes");
+        (1..=100_000).filter(|number| number % 100 != 0).for_each(|number| drop(rows.remove(number)));
+        assert_eq!(rows.count(), 1_000);
+        assert!(rows.bytes() < 1_000 * 92 * 2, "{} bytes for 1,000 jobs", rows.bytes());
     }
 }

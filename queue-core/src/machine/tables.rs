@@ -2,66 +2,180 @@
 //!
 //! Each is deterministic: what it answers follows from the events alone, never from a hash map's order.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, Equivalent, HashMap};
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use super::digest::{Mix, SequenceDigest};
+use super::event::Policy;
+use super::memory::allocated;
 use crate::model::{LeaseToken, Limits};
+
+/// A hash map in shards that grow one at a time: no insert copies more than a small part of the table.
+#[derive(Debug)]
+struct Sharded<K, V> {
+    shards: Box<[HashMap<K, V>]>,
+    hasher: DefaultHashBuilder,
+    bytes: u64,
+}
+
+impl<K: Eq + Hash, V> Sharded<K, V> {
+    fn new(shards: usize) -> Self {
+        let shards = std::iter::repeat_with(HashMap::default).take(shards).collect();
+        Self { shards, hasher: DefaultHashBuilder::default(), bytes: 0 }
+    }
+
+    fn shard<Q: ?Sized + Hash>(&self, key: &Q) -> usize {
+        (self.hasher.hash_one(key) >> 32) as usize % self.shards.len()
+    }
+
+    fn get<Q: ?Sized + Hash + Equivalent<K>>(&self, key: &Q) -> Option<&V> {
+        self.shards[self.shard(key)].get(key)
+    }
+
+    fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let at = self.shard(&key);
+        let shard = &mut self.shards[at];
+        self.bytes -= shard.allocation_size() as u64;
+        let old = shard.insert(key, value);
+        self.bytes += shard.allocation_size() as u64;
+        old
+    }
+
+    fn remove<Q: ?Sized + Hash + Equivalent<K>>(&mut self, key: &Q) -> Option<V> {
+        let at = self.shard(key);
+        let shard = &mut self.shards[at];
+        self.bytes -= shard.allocation_size() as u64;
+        let old = shard.remove(key);
+        if shard.len() <= shard.capacity() / 4 {
+            shard.shrink_to(shard.len() * 2);
+        }
+        self.bytes += shard.allocation_size() as u64;
+        old
+    }
+}
+
+/// What is interned: it says what it is made of and what it takes beside its own size.
+pub(crate) trait Value: Clone + Eq + Hash {
+    fn add_to(&self, hash: &mut Mix);
+    fn bytes_beside(&self) -> u64;
+}
+
+impl Value for Box<str> {
+    fn add_to(&self, hash: &mut Mix) {
+        hash.add_bytes(self.as_bytes());
+    }
+
+    fn bytes_beside(&self) -> u64 {
+        allocated(self.len())
+    }
+}
+
+impl Value for Policy {
+    fn add_to(&self, hash: &mut Mix) {
+        let backoff = &self.backoff;
+        hash.add(u64::from(self.attempts) << 8 | backoff.kind as u64).add(backoff.delay_ms).add(backoff.max_ms);
+        hash.add(u64::from(backoff.factor_thousandths) << 32 | u64::from(backoff.jitter_percent));
+        hash.add_option(self.timeout_ms).add_option(self.expires_in_ms).add_option(self.keep_ms);
+    }
+
+    fn bytes_beside(&self) -> u64 {
+        0
+    }
+}
 
 /// Values by small numbers, counted by use; a number whose value nobody uses is given again, the smallest first.
 #[derive(Debug)]
 pub(crate) struct Interned<T> {
-    values: Vec<Option<(T, u64)>>,
-    numbers: HashMap<T, u32>,
+    /// In parts of `PART`, so that nothing grows by copying all.
+    values: Vec<Vec<Option<(T, u64)>>>,
+    numbers: Sharded<T, u32>,
     free: BTreeSet<u32>,
+    digest: u64,
+    bytes_beside: u64,
 }
 
-impl<T> Default for Interned<T> {
+const PART: usize = 1_024;
+
+impl<T: Value> Default for Interned<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), numbers: HashMap::default(), free: BTreeSet::new() }
+        let numbers = Sharded::new(16);
+        Self { values: vec![Vec::new()], numbers, free: BTreeSet::new(), digest: 0, bytes_beside: 0 }
     }
 }
 
-impl<T: Clone + Eq + Hash> Interned<T> {
-    pub(crate) fn find<Q: ?Sized + Eq + Hash + hashbrown::Equivalent<T>>(&self, value: &Q) -> Option<u32> {
+impl<T: Value> Interned<T> {
+    pub(crate) fn find<Q: ?Sized + Hash + Equivalent<T>>(&self, value: &Q) -> Option<u32> {
         self.numbers.get(value).copied()
     }
 
     /// The number that the next new value will have.
     pub(crate) fn next(&self) -> u32 {
-        self.free.first().copied().unwrap_or(self.values.len() as u32)
+        self.free.first().copied().unwrap_or(self.places() as u32)
     }
 
+    fn places(&self) -> usize {
+        (self.values.len() - 1) * PART + self.values.last().map_or(0, Vec::len)
+    }
+
+    /// Adds a value under a number that is free.
     pub(crate) fn insert(&mut self, number: u32, value: T) {
-        let at = number as usize;
-        if at >= self.values.len() {
-            self.values.resize_with(at + 1, || None);
+        while self.places() <= number as usize {
+            self.free.insert(self.places() as u32);
+            if self.values.last().is_some_and(|part| part.len() == PART) {
+                self.values.push(Vec::new());
+            }
+            self.values.last_mut().expect("there is always a part").push(None);
         }
-        self.free.remove(&number);
-        assert!(self.values[at].is_none(), "a number in use is not given again");
+        assert!(self.free.remove(&number), "a number in use is not given again");
+        self.digest ^= Self::digest_of(number, &value);
+        self.bytes_beside += 2 * value.bytes_beside();
         self.numbers.insert(value.clone(), number);
-        self.values[at] = Some((value, 0));
+        *self.entry(number) = Some((value, 0));
+    }
+
+    fn entry(&mut self, number: u32) -> &mut Option<(T, u64)> {
+        &mut self.values[number as usize / PART][number as usize % PART]
+    }
+
+    fn digest_of(number: u32, value: &T) -> u64 {
+        let mut hash = Mix(u64::from(number));
+        value.add_to(&mut hash);
+        hash.0
     }
 
     pub(crate) fn get(&self, number: u32) -> &T {
-        &self.values[number as usize].as_ref().expect("an interned value in use is there").0
+        let entry = &self.values[number as usize / PART][number as usize % PART];
+        &entry.as_ref().expect("an interned value in use is there").0
     }
 
     pub(crate) fn retain(&mut self, number: u32) {
-        self.values[number as usize].as_mut().expect("an interned value is added before its use").1 += 1;
+        self.entry(number).as_mut().expect("an interned value is added before its use").1 += 1;
     }
 
     pub(crate) fn release(&mut self, number: u32) {
-        let entry = &mut self.values[number as usize];
-        let (value, uses) = entry.as_mut().expect("an interned value in use is there");
+        let entry = self.entry(number);
+        let (_, uses) = entry.as_mut().expect("an interned value in use is there");
         *uses -= 1;
-        if *uses == 0 {
-            self.numbers.remove(value);
-            *entry = None;
-            self.free.insert(number);
+        if *uses > 0 {
+            return;
         }
+        let (value, _) = entry.take().expect("it was just counted");
+        self.numbers.remove(&value);
+        self.free.insert(number);
+        self.digest ^= Self::digest_of(number, &value);
+        self.bytes_beside -= 2 * value.bytes_beside();
+    }
+
+    /// A digest of which value has which number.
+    pub(crate) const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        allocated(self.places() * size_of::<Option<(T, u64)>>()) + self.numbers.bytes + self.bytes_beside
     }
 }
 
@@ -77,18 +191,17 @@ pub(crate) struct Known {
     pub(crate) gone_until: u64,
 }
 
-/// The ids of all queues, in shards that grow one at a time: no insert copies more than a thousandth of the table.
+/// The ids of all queues.
 #[derive(Debug)]
 pub(crate) struct Ids {
-    shards: Vec<HashMap<IdDigest, Known>>,
+    known: Sharded<IdDigest, Known>,
     key: [u64; 2],
+    digest: u64,
 }
-
-const SHARDS: usize = 1_024;
 
 impl Default for Ids {
     fn default() -> Self {
-        Self { shards: vec![HashMap::default(); SHARDS], key: [0; 2] }
+        Self { known: Sharded::new(1_024), key: [0; 2], digest: 0 }
     }
 }
 
@@ -104,20 +217,91 @@ impl Ids {
         hasher.finish128().as_u128()
     }
 
-    fn shard(digest: IdDigest) -> usize {
-        (digest >> 64) as usize % SHARDS
-    }
-
     pub(crate) fn get(&self, digest: IdDigest) -> Option<Known> {
-        self.shards[Self::shard(digest)].get(&digest).copied()
+        self.known.get(&digest).copied()
     }
 
     pub(crate) fn set(&mut self, digest: IdDigest, known: Known) {
-        self.shards[Self::shard(digest)].insert(digest, known);
+        let old = self.known.insert(digest, known);
+        self.digest ^= Self::digest_of(digest, Some(known)) ^ Self::digest_of(digest, old);
     }
 
     pub(crate) fn remove(&mut self, digest: IdDigest) {
-        self.shards[Self::shard(digest)].remove(&digest);
+        let old = self.known.remove(&digest);
+        self.digest ^= Self::digest_of(digest, old);
+    }
+
+    fn digest_of(digest: IdDigest, known: Option<Known>) -> u64 {
+        let Some(known) = known else { return 0 };
+        let mut hash = Mix(digest as u64);
+        hash.add((digest >> 64) as u64).add(known.number).add(known.gone_until).0
+    }
+
+    /// A digest of all ids and of the key that theirs are made under.
+    pub(crate) fn state_digest(&self) -> u64 {
+        Mix(self.digest).add(self.key[0]).add(self.key[1]).0
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.known.bytes
+    }
+}
+
+/// An id of a gone job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered {
+    pub(crate) until: u64,
+    pub(crate) digest: IdDigest,
+    pub(crate) number: u64,
+}
+
+impl Remembered {
+    fn digest(&self) -> u64 {
+        let mut hash = Mix(self.until);
+        hash.add(self.number).add(self.digest as u64).add((self.digest >> 64) as u64).0
+    }
+}
+
+/// The ids of gone jobs, in the order in which they went; in parts, so that nothing grows by copying all.
+#[derive(Debug, Default)]
+pub(crate) struct RememberedIds {
+    parts: VecDeque<VecDeque<Remembered>>,
+    len: usize,
+    digest: SequenceDigest,
+}
+
+impl RememberedIds {
+    pub(crate) fn push(&mut self, id: Remembered) {
+        if self.parts.back().is_none_or(|part| part.len() == PART) {
+            self.parts.push_back(VecDeque::new());
+        }
+        self.parts.back_mut().expect("just made").push_back(id);
+        self.len += 1;
+        self.digest.push(id.digest());
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Remembered> {
+        let part = self.parts.front_mut()?;
+        let id = part.pop_front()?;
+        if part.is_empty() {
+            self.parts.pop_front();
+        }
+        self.len -= 1;
+        self.digest.pop(id.digest());
+        Some(id)
+    }
+
+    /// From the oldest on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Remembered> {
+        self.parts.iter().flatten()
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn digest(&self) -> SequenceDigest {
+        self.digest
     }
 }
 
@@ -127,33 +311,62 @@ impl Ids {
 #[derive(Debug, Default)]
 pub(crate) struct SettledTokens {
     pages: BTreeMap<u64, SettledPage>,
+    digest: u64,
 }
 
 #[derive(Debug)]
 struct SettledPage {
     bits: Box<[u64; 64]>,
     last: u64,
+    digest: u64,
 }
 
 const BITS: u64 = 4_096;
+
+impl SettledPage {
+    fn digest(&self, number: u64) -> u64 {
+        Mix(number).add(self.last).add(self.digest).0
+    }
+}
 
 impl SettledTokens {
     pub(crate) fn insert(&mut self, token: LeaseToken, now: u64) {
         // The oldest page goes once its last settlement is old enough: at most two pages a call, each made by a call.
         for _ in 0..2 {
             match self.pages.first_entry() {
-                Some(page) if page.get().last + Limits::SETTLED_MS < now => drop(page.remove()),
+                Some(page) if page.get().last + Limits::SETTLED_MS < now => {
+                    self.digest ^= page.get().digest(*page.key());
+                    page.remove();
+                }
                 _ => break,
             }
         }
-        let page = self.pages.entry(token.0 / BITS);
-        let page = page.or_insert_with(|| SettledPage { bits: Box::new([0; 64]), last: now });
-        page.bits[(token.0 % BITS / 64) as usize] |= 1 << (token.0 % 64);
+        let number = token.0 / BITS;
+        if let Some(page) = self.pages.get(&number) {
+            self.digest ^= page.digest(number);
+        }
+        let page = self.pages.entry(number);
+        let page = page.or_insert_with(|| SettledPage { bits: Box::new([0; 64]), last: now, digest: 0 });
+        let (word, bit) = ((token.0 % BITS / 64) as usize, 1 << (token.0 % 64));
+        if page.bits[word] & bit == 0 {
+            page.bits[word] |= bit;
+            page.digest ^= Mix(token.0).add(0).0;
+        }
         page.last = now;
+        self.digest ^= page.digest(number);
     }
 
     pub(crate) fn contains(&self, token: LeaseToken) -> bool {
         let page = self.pages.get(&(token.0 / BITS));
         page.is_some_and(|page| page.bits[(token.0 % BITS / 64) as usize] & 1 << (token.0 % 64) != 0)
+    }
+
+    pub(crate) const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let page = allocated(size_of::<[u64; 64]>()) + allocated(2 * size_of::<SettledPage>());
+        self.pages.len() as u64 * page
     }
 }

@@ -210,9 +210,9 @@ pub struct QueueView {
     /// Who paused it and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_reason: Option<String>,
-    /// How long the job that is next in line has waited since its enqueue.
+    /// How long the job that is next in line has waited: since it became ready, or was given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest_waiting_ms: Option<u64>,
+    pub next_waiting_ms: Option<u64>,
     /// Every setting with its source.
     pub settings: Vec<Effective>,
 }

@@ -197,10 +197,10 @@ pub async fn a_pause_is_one_queues(rig: &Rig) {
 
 pub async fn a_queue_shows_how_long_its_next_job_has_waited(rig: &Rig) {
     rig.set("q", attempts(5)).await;
-    assert_eq!(rig.engine().queue("q").await.expect("made").oldest_waiting_ms, None);
+    assert_eq!(rig.engine().queue("q").await.expect("made").next_waiting_ms, None);
     rig.add("q").await;
     rig.pass(50, "the job has waited 50 ms", async || {
-        rig.engine().queue("q").await.expect("made").oldest_waiting_ms >= Some(50)
+        rig.engine().queue("q").await.expect("made").next_waiting_ms >= Some(50)
     })
     .await;
 }

@@ -1,10 +1,13 @@
 //! What the drawn cases are too small to meet, step by step on the machine alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use queue_core::machine::{By, Due, Event, Next};
 use queue_core::model::{
-    BulkVerb, Command, JobFilter, JobNumber, JobOptions, JobState, LeaseOrder, LeaseRef, LeasedJob, NewJob, Now,
-    OperationNumber, OperationState, Outcome, QueueSettings, Reply, SettingsPatch, Settlement,
+    BulkVerb, Command, Edit, JobFilter, JobNumber, JobOptions, JobRef, JobState, JobVerb, LeaseOrder, LeaseRef,
+    LeasedJob, LogLine, LogSource, NewJob, Now, OperationNumber, OperationState, Outcome, QueueSettings, Reply,
+    SettingsPatch, Settlement, When,
 };
 
 use crate::store::Store;
@@ -172,4 +175,172 @@ fn an_operation_takes_a_job_once_though_it_comes_back_between_steps() {
         };
         assert_eq!((job.round, job.summary.state), (2, JobState::Dead), "job {number}");
     }
+}
+
+/// Of every kind of event at least one, in a store that lives a while.
+fn a_bit_of_everything() -> Store {
+    let mut store = started();
+    let options = JobOptions {
+        tags: vec!["a".to_owned()],
+        expires_in_ms: Some(500_000),
+        headers: [("trace".to_owned(), "1".to_owned())].into(),
+        ..JobOptions::default()
+    };
+    for id in 0..6 {
+        enqueue(&mut store, "q", 1, JobOptions { id: Some(format!("x{id}")), ..options.clone() });
+    }
+    enqueue(&mut store, "q", 1, JobOptions { delay_ms: Some(10), ..JobOptions::default() });
+    enqueue(&mut store, "q", 1, JobOptions { expires_in_ms: Some(5), priority: Some(-9), ..JobOptions::default() });
+    let leased = lease(&mut store, BEGIN, "q", 4);
+    let lease_of = |at: usize| LeaseRef { number: leased[at].number, token: leased[at].token };
+    let by_id = |id: &str| JobRef::Id { queue: Some("q".to_owned()), id: id.to_owned() };
+    let verb = |job: JobRef, verb| Command::Job { job, verb };
+    let settle = |at, outcome| Command::Settle {
+        settlements: vec![Settlement { lease: lease_of(at), outcome }],
+        then_lease: None,
+    };
+    let set = QueueSettings { keep_completed: Some(5), keep_dead_ms: Some(1_000), ..QueueSettings::default() };
+    let config = vec![("q".to_owned(), QueueSettings { stalls: Some(2), ..QueueSettings::default() })];
+    let line = LogLine { source: LogSource::Out, text: "said".to_owned() };
+    let fail = Outcome::Fail { kind: "exit".into(), error: "it broke".into(), retryable: false };
+    let commands = [
+        Command::Extend { leases: vec![lease_of(0)], lease_ms: Some(90_000) },
+        Command::Progress { lease: lease_of(0), value: "50".into() },
+        Command::Log { lease: lease_of(0), lines: vec![line] },
+        settle(0, Outcome::Complete { result: Some("42".into()) }),
+        settle(1, fail),
+        settle(2, Outcome::Snooze { delay_ms: Some(70) }),
+        settle(3, Outcome::Release),
+        verb(by_id("x2"), JobVerb::Promote),
+        verb(by_id("x2"), JobVerb::Reschedule(When::DelayMs(50_000))),
+        verb(by_id("x4"), JobVerb::Edit(Edit { payload: Some("2".into()), priority: Some(3) })),
+        verb(by_id("x5"), JobVerb::Cancel),
+        verb(by_id("x5"), JobVerb::Retry),
+        verb(by_id("x5"), JobVerb::Remove { force: false }),
+        Command::SetQueue { queue: "q".to_owned(), patch: SettingsPatch { set, reset: Vec::new() } },
+        Command::ApplyConfig { queues: config },
+        Command::Pause { queue: "q".to_owned() },
+        Command::Resume { queue: "q".to_owned() },
+        Command::StartOperation { verb: BulkVerb::Promote, filter: JobFilter::default() },
+    ];
+    for command in &commands {
+        done(&mut store, later(1), command);
+    }
+    let [active] = &lease(&mut store, later(2), "q", 1)[..] else { panic!("a job is ready") };
+    done(&mut store, later(2), &verb(active.number.into(), JobVerb::Cancel));
+    // Time does the rest: a delay, an operation, a lease's end, a death, retention, ids forgotten, a jump of the clock.
+    for ms in [20, 61_000, 600_000, 200_000_000] {
+        store.elapse(later(ms));
+    }
+    let jumped = Now { wall: later(200_000_000).wall + 3_600_000, ..later(200_000_000) };
+    store.watch_clock(jumped).expect("a jump of an hour");
+    store
+}
+
+/// The same event, but for one thing that is state.
+fn changed(event: Event<'_>) -> Option<Event<'_>> {
+    let other = By { actor: "somebody", reason: "else" };
+    Some(match event {
+        Event::StoreCreated { key } => Event::StoreCreated { key: [key[0], !key[1]] },
+        Event::Started { epoch, wall, removal_from } => Event::Started { epoch, wall: wall + 1, removal_from },
+        Event::ClockMoved { wall, removal_from } => Event::ClockMoved { wall: wall + 1, removal_from },
+        Event::QueueCreated { queue, .. } => Event::QueueCreated { queue, name: "other" },
+        Event::NameAdded { name, .. } => Event::NameAdded { name, text: "other" },
+        Event::WorkerAdded { worker, .. } => Event::WorkerAdded { worker, text: "other" },
+        Event::PolicyAdded { policy, mut value } => {
+            value.keep_ms = Some(value.keep_ms.map_or(0, |ms| ms + 1));
+            Event::PolicyAdded { policy, value }
+        }
+        Event::Enqueued(mut row) if row.tags.is_empty() => {
+            row.expires_at = Some(1);
+            Event::Enqueued(row)
+        }
+        Event::Enqueued(mut row) => {
+            row.tags.push("b");
+            Event::Enqueued(row)
+        }
+        Event::Leased { number, token, worker, expires_at, forget } => {
+            Event::Leased { number, token: token.next(), worker, expires_at, forget }
+        }
+        Event::Extended { number, expires_at } => Event::Extended { number, expires_at: expires_at + 1 },
+        Event::Completed { number, late, .. } => Event::Completed { number, late, result: None },
+        Event::Failed { number, late, kind, next, error, .. } => {
+            Event::Failed { number, late, kind, fingerprint: "other", next, error }
+        }
+        Event::Released { number, late, .. } => Event::Released { number, late, next: Next::Cancelled },
+        Event::Snoozed { number, late, .. } => Event::Snoozed { number, late, next: Next::Delayed(1) },
+        Event::LeaseExpired { number, .. } => Event::LeaseExpired { number, next: Next::Delayed(1) },
+        Event::Progressed { number, .. } => Event::Progressed { number, value: b"100" },
+        Event::Logged { number, lines, drop, chunk } => Event::Logged { number, lines: lines + 1, drop, chunk },
+        Event::Rescheduled { number, by, .. } => Event::Rescheduled { number, due: Due::Wall(1), by },
+        Event::Edited { number, rank, by, payload, .. } => {
+            Event::Edited { number, priority: Some(-7), rank, by, payload }
+        }
+        Event::CancelRequested { number, .. } => Event::CancelRequested { number, by: other },
+        Event::CameDue { number, rank } => Event::CameDue { number, rank: rank + 1 },
+        Event::Promoted { number, rank, by } => Event::Promoted { number, rank: rank + 1, by },
+        Event::Retried { number, rank, by, .. } => Event::Retried { number, rank, expires_at: Some(1), by },
+        Event::Removed { number, remember_until, by } => {
+            Event::Removed { number, remember_until: remember_until + 1, by }
+        }
+        Event::AgedOut { number, remember_until } => Event::Removed { number, remember_until, by: other },
+        Event::IdsForgotten { queue, count } => Event::IdsForgotten { queue, count: count - 1 },
+        Event::QueueSet { queue, set, reset, config, .. } => Event::QueueSet { queue, set, reset, config, by: other },
+        Event::QueuePaused { queue, .. } => Event::QueuePaused { queue, by: other },
+        Event::QueueResumed { queue, by } => Event::QueuePaused { queue, by },
+        Event::OperationStarted { operation, last_token, filter, by, .. } => {
+            Event::OperationStarted { operation, verb: BulkVerb::Retry, last_token, filter, by }
+        }
+        Event::OperationAdvanced { operation, looked_at, changed, .. } => {
+            Event::OperationAdvanced { operation, cursor: "0.0.0.0.0", looked_at, changed }
+        }
+        Event::OperationEnded { operation, forget, by, .. } => {
+            Event::OperationEnded { operation, state: OperationState::Cancelled, forget, by }
+        }
+        Event::Expired { .. } | Event::Cancelled { .. } => return None,
+    })
+}
+
+#[test]
+fn whatever_a_fold_gets_wrong_changes_the_hash() {
+    let store = a_bit_of_everything();
+    let mut kinds = BTreeSet::new();
+    for count in 1..=store.events() {
+        let (kind, last, hashes) = store.hashes_with_last_changed(count, changed);
+        kinds.insert(kind);
+        if let Some((right, wrong)) = hashes {
+            assert_ne!(right, wrong, "{last}");
+        }
+    }
+    assert_eq!(kinds.len(), 34, "every kind of event: {kinds:?}");
+}
+
+#[test]
+fn what_jobs_take_is_counted() {
+    let mut store = started();
+    let empty = store.machine.row_bytes();
+    let mut each = |options: JobOptions| {
+        let before = store.machine.row_bytes();
+        for number in 0..640 {
+            let id = options.id.as_ref().map(|id| format!("{id}-{number:05}"));
+            enqueue(&mut store, "q", 1, JobOptions { id, ..options.clone() });
+        }
+        (store.machine.row_bytes() - before) / 640
+    };
+    let plain = each(JobOptions::default());
+    assert!((88..110).contains(&plain), "{plain} bytes");
+    let with_id = each(JobOptions { id: Some("order".to_owned()), ..JobOptions::default() });
+    assert!((plain + 56..plain + 200).contains(&with_id), "{with_id} bytes");
+    let tags = (0..32).map(|at| format!("{at:0255}")).collect();
+    let tagged = each(JobOptions { tags, ..JobOptions::default() });
+    assert!((32 * 255..40 * 255).contains(&tagged), "{tagged} bytes");
+    let leased = lease(&mut store, BEGIN, "q", 1_000);
+    complete(&mut store, &leased);
+    let full = store.machine.row_bytes();
+    let all = Command::StartOperation { verb: BulkVerb::Remove, filter: JobFilter::default() };
+    done(&mut store, BEGIN, &all);
+    store.elapse(later(1));
+    store.elapse(later(100_000_000));
+    let left = store.machine.row_bytes() - empty;
+    assert!(left < 50_000 && left < full / 20, "{left} bytes of {full} are left");
 }

@@ -103,6 +103,32 @@ impl Store {
         self.machine = replayed;
     }
 
+    /// The last of the first `count` events: its kind, its text, and the hashes of the state after them as they were and
+    /// with the last one as `change` makes it, where it does.
+    pub(crate) fn hashes_with_last_changed(
+        &self,
+        count: usize,
+        change: impl for<'a> Fn(Event<'a>) -> Option<Event<'a>>,
+    ) -> (u16, String, Option<(u64, u64)>) {
+        let mut machine = Machine::new();
+        let mut wrong = Machine::new();
+        let (last, before) = self.recorder.records[..count].split_last().expect("at least one");
+        for (position, at, kind, body) in before {
+            let event = decode(*kind, body).expect("what was written can be read");
+            machine.evolve(*position, *at, &event);
+            wrong.evolve(*position, *at, &event);
+        }
+        let (position, at, kind, body) = last;
+        let event = decode(*kind, body).expect("what was written can be read");
+        machine.evolve(*position, *at, &event);
+        let text = format!("{event:?}");
+        let hashes = change(event).map(|changed| {
+            wrong.evolve(*position, *at, &changed);
+            (machine.state_hash(), wrong.state_hash())
+        });
+        (*kind, text, hashes)
+    }
+
     /// Events so far.
     pub(crate) fn events(&self) -> usize {
         self.recorder.records.len()

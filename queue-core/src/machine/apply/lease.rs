@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::super::more::Runs;
 use super::super::rows::{EXPIRED, Row};
 use super::super::{Event, Machine, Sink};
 use super::{check_bytes, check_name, cut, number};
@@ -77,7 +78,7 @@ impl Machine {
         };
         let token = self.last_token.next();
         // From the 101st lease on the 21st goes, and with it its error and its worker's name.
-        let leases = self.rows.get(job).and_then(|row| row.more.as_ref()).map_or(0, |more| more.timeline.len());
+        let leases = self.rows.get(job).and_then(Row::runs).map_or(0, |runs| runs.timeline.len());
         let full = leases >= Limits::TIMELINE_FIRST + Limits::TIMELINE_LAST;
         let forget = full.then_some(Limits::TIMELINE_FIRST as u64);
         let expires_at = now.steady + lease_ms;
@@ -104,21 +105,21 @@ impl Machine {
     /// The row that `lease` holds.
     pub(super) fn held(&self, lease: LeaseRef) -> Option<&Row> {
         let row = self.rows.get(lease.number.0).filter(|row| row.state == JobState::Active)?;
-        (LeaseToken(row.more.as_ref()?.token) == lease.token).then_some(row)
+        (LeaseToken(row.runs()?.token) == lease.token).then_some(row)
     }
 
     /// The row that `lease` held last, whose stall can still be undone.
     pub(super) fn held_late(&self, lease: LeaseRef) -> Option<&Row> {
         let row = self.rows.get(lease.number.0)?;
         let late = row.state == JobState::Waiting && row.has(EXPIRED);
-        (late && LeaseToken(row.more.as_ref()?.token) == lease.token).then_some(row)
+        (late && LeaseToken(row.runs()?.token) == lease.token).then_some(row)
     }
 
     /// What a beat has to say of a lease: `None` if all is well, else who cancelled it (`Some(Some(…))`) or that it is lost.
     pub fn lease_trouble(&self, lease: LeaseRef) -> Option<Option<String>> {
         match self.held(lease) {
             None => Some(None),
-            Some(row) => row.more.as_ref()?.cancel.as_ref().map(|cancel| Some(cancel.text.to_string())),
+            Some(row) => row.runs()?.cancel.as_ref().map(|cancel| Some(cancel.text.to_string())),
         }
     }
 
@@ -141,7 +142,7 @@ impl Machine {
         let Some(row) = self.held(lease) else { return Extension::Lost };
         let queue = &self.queues[row.queue as usize];
         let lease_ms = lease_ms.unwrap_or_else(|| queue.effective(|s| s.lease_ms, &self.defaults));
-        let cancel = row.more.as_ref().and_then(|more| more.cancel.as_ref());
+        let cancel = row.runs().and_then(|runs| runs.cancel.as_ref());
         let answer = match cancel {
             Some(cancel) => Extension::Cancel { reason: cancel.text.to_string() },
             None => Extension::Extended { lease_ms },
@@ -178,7 +179,7 @@ impl Machine {
             return Ok(Reply::Done);
         }
         let (chunk, lines) = newest(lines);
-        let kept: &[super::super::more::LogChunk] = row.more.as_ref().map_or(&[], |more| &more.log);
+        let kept = row.runs().map_or(&[][..], Runs::log_chunks);
         let (mut count, mut bytes) = (lines, chunk.len());
         let mut drop = kept.len();
         for old in kept.iter().rev() {
@@ -216,6 +217,6 @@ const LINE_AROUND: usize = 25;
 const _: () = assert!(Limits::LOG_LINE_BYTES * 6 + LINE_AROUND + 4 <= Limits::LOG_BYTES, "one line fits");
 
 pub(super) fn headers(row: &Row, sink: &impl Sink) -> BTreeMap<String, String> {
-    let headers = row.more.as_ref().and_then(|more| more.headers);
-    headers.map_or_else(BTreeMap::new, |blob| serde_json::from_slice(&sink.read(blob)).unwrap_or_default())
+    let headers = row.more.as_ref().and_then(|more| more.headers.as_deref());
+    headers.map_or_else(BTreeMap::new, |blob| serde_json::from_slice(&sink.read(*blob)).unwrap_or_default())
 }

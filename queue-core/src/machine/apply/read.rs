@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use serde_json::{Map, Value};
 
+use super::super::more::Runs;
 use super::super::queue::Tree;
 use super::super::rows::{Row, WALL};
 use super::super::{Machine, Sink};
@@ -190,10 +191,7 @@ impl Machine {
     /// Whether the job is what a filter means, beyond queue and state.
     pub(in super::super) fn matches(&self, filter: &JobFilter, job: u64, row: &Row) -> bool {
         let more = row.more.as_ref();
-        let fingerprint = || {
-            let failed = more?.timeline.iter().rev().find_map(|lease| lease.failure.as_ref())?;
-            Some(&*failed.fingerprint)
-        };
+        let fingerprint = || Some(&*row.runs()?.last_failure()?.fingerprint);
         filter.up_to.is_none_or(|up_to| job <= up_to.0)
             && filter.cause.is_none_or(|cause| row.detail == cause as u8)
             && filter.reason.is_none_or(|reason| row.detail == reason as u8)
@@ -238,7 +236,7 @@ impl Machine {
 
     fn summary(&self, job: u64, row: &Row, sink: &impl Sink) -> JobSummary {
         let more = row.more.as_ref();
-        let failure = more.and_then(|more| more.timeline.iter().rev().find_map(|lease| lease.failure.as_ref()));
+        let failure = row.runs().and_then(Runs::last_failure);
         let at = match row.state {
             JobState::Waiting | JobState::WaitingChildren => None,
             _ if row.has(WALL) => Some(row.at),
@@ -276,23 +274,24 @@ impl Machine {
         let row = self.rows.get(job)?;
         let more = row.more.as_ref();
         let policy = self.policies.get(row.policy);
-        let leases = more
-            .map_or_else(Vec::new, |more| more.timeline.iter().map(|lease| self.ended_lease(lease, sink)).collect());
+        let runs = row.runs();
+        let leases = runs
+            .map_or_else(Vec::new, |runs| runs.timeline.iter().map(|lease| self.ended_lease(lease, sink)).collect());
         Some(Job {
             summary: self.summary(job, row, sink),
             payload: sink.read(row.payload),
-            result: more.and_then(|more| more.result).map(|blob| sink.read(blob)),
-            progress: more.and_then(|more| more.progress).map(|blob| sink.read(blob)),
+            result: runs.and_then(|runs| runs.result).map(|blob| sink.read(blob)),
+            progress: runs.and_then(|runs| runs.progress).map(|blob| sink.read(blob)),
             headers: headers(row, sink),
             backoff: policy.backoff,
             timeout_ms: policy.timeout_ms,
-            expires_at_ms: more.and_then(|more| more.expires_at).map(|at| self.to_wall(at)),
+            expires_at_ms: more.and_then(|more| more.expires_at).map(|at| self.to_wall(at.get())),
             keep_ms: policy.keep_ms,
-            round: more.map_or(1, |more| more.rounds + 1),
+            round: runs.map_or(1, |runs| runs.rounds + 1),
             stalls: u32::from(row.stalls),
-            cancel_requested: more.is_some_and(|more| more.cancel.is_some()),
-            leases_left_out: more.map_or(0, |more| more.leased - more.timeline.len() as u32),
-            log_lines: more.map_or(0, |more| more.log.iter().map(|chunk| chunk.lines).sum()),
+            cancel_requested: runs.is_some_and(|runs| runs.cancel.is_some()),
+            leases_left_out: runs.map_or(0, |runs| runs.leased - runs.timeline.len() as u32),
+            log_lines: runs.map_or(0, |runs| runs.log_chunks().iter().map(|chunk| chunk.lines).sum()),
             leases,
         })
     }
@@ -316,10 +315,12 @@ impl Machine {
     pub(super) fn show_log(&self, job: &JobRef, from: u64, sink: &impl Sink) -> Result<Reply, Error> {
         let row = self.rows.get(self.find(job)?).expect("a job that was found is there");
         let done = row.state.is_done();
-        let Some(more) = &row.more else { return Ok(Reply::Log(LogPage { first: from, lines: Vec::new(), done })) };
-        let mut first = more.log_dropped;
+        let Some(log) = row.runs().and_then(|runs| runs.log.as_ref()) else {
+            return Ok(Reply::Log(LogPage { first: from, lines: Vec::new(), done }));
+        };
+        let mut first = log.dropped;
         let mut page = LogPage { first: from.max(first), lines: Vec::new(), done };
-        for chunk in &more.log {
+        for chunk in &log.chunks {
             let end = first + u64::from(chunk.lines);
             if end > from {
                 let lines: Vec<LogLine> = serde_json::from_slice(&sink.read(chunk.blob)).unwrap_or_default();
@@ -353,13 +354,13 @@ impl Machine {
 
     fn queue_view(&self, now: Now, queue: u32, defaults: &Map<String, Value>) -> QueueView {
         let entry = &self.queues[queue as usize];
-        let oldest = entry.first_waiting(&self.rows).and_then(|job| self.rows.get(job));
+        let next = entry.first_waiting(&self.rows).and_then(|job| self.rows.get(job));
         QueueView {
             queue: entry.name.to_string(),
             counts: entry.counts,
             paused: entry.paused.is_some(),
             pause_reason: entry.paused.as_deref().filter(|text| !text.is_empty()).map(str::to_owned),
-            oldest_waiting_ms: oldest.map(|row| now.steady.saturating_sub(row.enqueued_at)),
+            next_waiting_ms: next.map(|row| now.steady.saturating_sub(row.at)),
             settings: self.effective_settings(queue, defaults),
         }
     }

@@ -110,12 +110,12 @@ impl Machine {
 }
 
 fn cancel_requested(row: &Row) -> bool {
-    row.more.as_ref().is_some_and(|more| more.cancel.is_some())
+    row.runs().is_some_and(|runs| runs.cancel.is_some())
 }
 
 /// What follows from a release or a snooze, which count against nothing but a loop without progress.
 fn after_return(row: &Row, next: Next) -> Next {
-    let returns = row.more.as_ref().map_or(0, |more| more.returns) + 1;
+    let returns = row.runs().map_or(0, |runs| runs.returns) + 1;
     if cancel_requested(row) {
         Next::Cancelled
     } else if returns >= Limits::LOOPING {

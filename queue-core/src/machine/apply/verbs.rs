@@ -94,7 +94,7 @@ impl Machine {
         let row = self.rows.get(number.0).expect("a job that was found is there");
         match row.state {
             JobState::Cancelled => {}
-            JobState::Active if row.more.as_ref().is_some_and(|more| more.cancel.is_some()) => {}
+            JobState::Active if row.runs().is_some_and(|runs| runs.cancel.is_some()) => {}
             JobState::Active => self.emit(now, sink, &Event::CancelRequested { number, by }),
             _ => self.emit(now, sink, &Event::Cancelled { number, by }),
         }
@@ -102,7 +102,7 @@ impl Machine {
 
     /// A job that never started gets its time to be started again.
     fn expires_again(&self, now: Now, row: &Row) -> Option<u64> {
-        let started = row.more.as_ref().is_some_and(|more| more.leased > 0);
+        let started = row.runs().is_some_and(|runs| runs.leased > 0);
         let expires_in = self.policies.get(row.policy).expires_in_ms.filter(|_| !started)?;
         Some(now.steady + expires_in)
     }
