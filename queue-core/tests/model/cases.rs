@@ -285,6 +285,9 @@ fn changed(event: Event<'_>) -> Option<Event<'_>> {
         }
         Event::AgedOut { number, remember_until } => Event::Removed { number, remember_until, by: other },
         Event::IdsForgotten { queue, count } => Event::IdsForgotten { queue, count: count - 1 },
+        Event::QueueSet { queue, reset, config: config @ Some(_), by, .. } => {
+            Event::QueueSet { queue, set: "{}", reset, config, by }
+        }
         Event::QueueSet { queue, set, reset, config, .. } => Event::QueueSet { queue, set, reset, config, by: other },
         Event::QueuePaused { queue, .. } => Event::QueuePaused { queue, by: other },
         Event::QueueResumed { queue, by } => Event::QueuePaused { queue, by },
