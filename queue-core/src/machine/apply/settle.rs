@@ -76,7 +76,7 @@ impl Machine {
     /// Whether the token can have been the job's: none of another job's that is newer than its own newest.
     fn may_have_held(&self, lease: LeaseRef) -> bool {
         match self.rows.get(lease.number.0) {
-            Some(row) => row.more.as_ref().is_some_and(|more| lease.token.0 <= more.token),
+            Some(row) => row.runs().is_some_and(|runs| lease.token.0 <= runs.token),
             None => lease.number.0 <= self.last_number,
         }
     }
