@@ -26,6 +26,8 @@ HOUR_MS = 3_600_000
 LONG = "x" * 256
 PASSWORD = "correct horse"
 UNIT = "a number with a unit"
+# 32 tags of 255 bytes.
+TAGGED = json.dumps({"tags": [f"{at:0255}" for at in range(32)]})
 STATES = "waiting, delayed, active, waiting-children, completed, dead, cancelled"
 
 
@@ -69,6 +71,7 @@ REQUESTS = [
     (["JOB.MADD", "q", "2", "n", "1", "{}"], "BADARG", ["name is missing", "usage: JOB.MADD"]),
     (["JOB.MADD", "q", "2", "n", "1", "{}", "n", "1", '{"lifo":1}'], "BADARG", ["lifo is 1", "true or false"]),
     (["JOB.MADD", "q", "17", *["n", "x" * (1 << 20), "{}"] * 17], "BADARG", ["17825792 bytes", "16777216"]),
+    (["JOB.MADD", "q", "10000", "n", "1", TAGGED, *["n", "1", "="] * 9_999], "BADARG", ["81610000 bytes", "16777216"]),
     (["JOB.LEASE", "w", "COUNT", "1001", "QUEUES", "q"], "BADARG", ["count is 1001", "1 to 1000 jobs"]),
     (["JOB.LEASE", "w", "BLOCK", "1h", "QUEUES", "q"], "BADARG", ["BLOCK is 1h", "an integer"]),
     (["JOB.LEASE", "w", "LEASE", "50", "QUEUES", "q"], "BADARG", ["lease_ms is 50", "100 to 86400000"]),
@@ -85,16 +88,23 @@ REQUESTS = [
     (["JOB.PROGRESS", "{active}", "{token}", "x" * 5_000], "BADARG", ["progress is 5000 bytes", "at most 4096 bytes"]),
     (["JOB.SETTLE", "1", "DONE", "{active}", "{token}"], "BADARG", ["outcome is DONE", "COMPLETE, RESULT, FAIL"]),
     (["WORKER.BEAT", "{}"], "BADARG", ["worker is empty", "1 to 255 bytes"]),
+    (["WORKER.BEAT", '{"worker":"w","host":"' + "x" * 256 + '"}'], "BADARG", ["host is xxx", "at most 255 bytes"]),
     (["JOB.GET", "99999"], "NOJOB", ["no job #99999"]),
     (["JOB.GET", "order-1"], "NOJOB", ["no job order-1"]),
     (["JOB.LIST", '{"states":["done"]}'], "BADARG", ['states is ["done"]', STATES]),
     (["JOB.LIST", '{"quue":"q"}'], "BADARG", ["quue", "queue, states"]),
+    (["JOB.LIST", '{"tag":"' + "x" * 256 + '"}'], "BADARG", ["filter.tag is xxx", "at most 255 bytes"]),
     (["JOB.LIST", "{}", "COUNT", "0"], "BADARG", ["count is 0", "1 to 1000 rows"]),
     (["JOB.LIST", "{}", "CURSOR", "there"], "BADARG", ["cursor is there", "the cursor of the page before"]),
     (["JOB.WAIT", "{waiting}", "5s"], "BADARG", ["timeout_ms is 5s", "an integer"]),
     (["JOB.WAIT", "{waiting}", "0"], "TIMEOUT", ["#{waiting}"]),
     (["EVENTS.READ", "yesterday"], "BADARG", ["cursor is yesterday", "the cursor of the page before"]),
     (["QUEUE.GET", "nowhere"], "NOQUEUE", ["no queue nowhere"]),
+    (["QUEUE.LIST", "COUNT", "1001"], "BADARG", ["count is 1001", "1 to 1000 rows"]),
+    (["QUEUE.CONFIG", "1001", *[text for at in range(1_001) for text in (f"q{at}", "{}")]], "BADARG",
+     ["queues is a list of 1001", "at most 1000 queues"]),
+    (["QUEUE.CONFIG", "2", "q", "{}", "q", "{}"], "BADARG", ["queues is q", "each queue once"]),
+    (["OPERATION.START", "cancel", '{"name":"' + "x" * 256 + '"}'], "BADARG", ["filter.name is xxx", "at most 255 bytes"]),
     (["QUEUE.PAUSE", "nowhere"], "NOQUEUE", ["no queue nowhere"]),
     (["QUEUE.SET", "q", '{"lease_ms":5}'], "BADARG", ["lease_ms is 5", "from 100 to 86400000"]),
     (["QUEUE.SET", "q", '{"lease":"5s"}'], "BADARG", ["lease", "lease_ms"]),
