@@ -63,11 +63,20 @@ pub(crate) fn check_agreement(store: &mut Store, model: &Model, now: Now) {
 
 fn check_list(store: &mut Store, model: &Model, now: Now, queue: &str, state: JobState) {
     let filter = JobFilter { queue: Some(queue.to_owned()), states: vec![state], ..JobFilter::default() };
-    let Ok(Reply::Jobs(page)) = store.apply(now, &Command::ListJobs { filter, cursor: None, limit: 1_000 }) else {
-        panic!("{state} jobs of {queue} are not listed");
-    };
-    assert_eq!(page.cursor, None);
-    let listed: Vec<u64> = page.jobs.iter().map(|row| row.number.0).collect();
+    let (mut listed, mut cursor): (Vec<u64>, _) = (Vec::new(), None);
+    loop {
+        // Pages of one, two or three jobs, so that each kind of order is cut at each of its places.
+        let limit = 1 + (now.steady % 3) as u32;
+        let list = Command::ListJobs { filter: filter.clone(), cursor, limit };
+        let Ok(Reply::Jobs(page)) = store.apply(now, &list) else {
+            panic!("{state} jobs of {queue} are not listed");
+        };
+        listed.extend(page.jobs.iter().map(|row| row.number.0));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
     let of = |number: &u64| model.jobs[number].queue == queue && model.jobs[number].state == state;
     let mut expected: Vec<u64> = model.jobs.keys().copied().filter(of).collect();
     expected.sort_by_key(|&number| model.place_in_list(number));
@@ -98,6 +107,8 @@ fn check_job(model: &Model, number: u64, job: &Job) {
     assert_eq!(job.cancel_requested, expected.cancel_at.is_some(), "cancel of job #{number}");
     assert_eq!(job.expires_at_ms, expected.dies_at.map(to_wall), "expiry of job #{number}");
     assert_eq!(job.keep_ms, expected.new.options.keep_ms);
+    assert_eq!((&row.tags, &job.headers), (&expected.new.options.tags, &expected.new.options.headers));
+    assert_eq!(job.log_lines, expected.log_lines, "log of job #{number}");
     assert_eq!(job.payload, expected.payload);
     assert_eq!(job.progress.as_deref(), expected.progress.as_deref(), "progress of job #{number}");
     assert_eq!(job.result.as_deref(), expected.result.as_deref(), "result of job #{number}");

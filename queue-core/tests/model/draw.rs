@@ -8,7 +8,7 @@ use std::sync::Arc;
 use queue_core::machine::Chance;
 use queue_core::model::{
     Backoff, BulkVerb, Command, Edit, JobFilter, JobNumber, JobOptions, JobRef, JobState, JobVerb, LeaseOrder,
-    LeaseRef, LeaseToken, NewJob, Now, Outcome, QueueSettings, SettingsPatch, Settlement, When,
+    LeaseRef, LeaseToken, LogLine, LogSource, NewJob, Now, Outcome, QueueSettings, SettingsPatch, Settlement, When,
 };
 
 use crate::naive::{DAY_MS, HOUR_MS, Model};
@@ -78,6 +78,13 @@ impl Draw {
             1 => Command::Lease(self.order()),
             2 => self.settle(model),
             3 => Command::Extend { leases: self.leases(model), lease_ms: self.maybe(4, &[100, 5_000, HOUR_MS]) },
+            4 if self.one_in(2) => match self.leases(model).pop() {
+                Some(lease) => {
+                    let line = || LogLine { source: LogSource::Out, text: "said".to_owned() };
+                    Command::Log { lease, lines: (0..self.below(3)).map(|_| line()).collect() }
+                }
+                None => Command::Lease(self.order()),
+            },
             4 => match self.leases(model).pop() {
                 Some(lease) => Command::Progress { lease, value: self.bytes() },
                 None => Command::Lease(self.order()),
@@ -127,6 +134,12 @@ impl Draw {
             }),
             expires_in_ms: self.maybe(5, &[1, 500, 20_000, DAY_MS]),
             keep_ms: self.maybe(5, &[0, 1, HOUR_MS, 3 * DAY_MS]),
+            tags: self.maybe(4, &["red", "blue"]).map(str::to_owned).into_iter().collect(),
+            headers: self
+                .maybe(4, &["1", "2"])
+                .map(|value| ("trace".to_owned(), value.to_owned()))
+                .into_iter()
+                .collect(),
             ..JobOptions::default()
         }
     }
@@ -137,7 +150,12 @@ impl Draw {
         queues.rotate_left(turn);
         queues.truncate(1 + self.below(3) as usize);
         let limit = 1 + self.below(4) as u32;
-        LeaseOrder { queues, limit, worker: "w".into(), lease_ms: self.maybe(4, &[100, 60_000]) }
+        LeaseOrder {
+            queues,
+            limit,
+            worker: self.pick(&["w", "v", "u"]).to_owned(),
+            lease_ms: self.maybe(4, &[100, 60_000]),
+        }
     }
 
     /// Some leases: mostly live ones, also old ones and ones that never were.
@@ -224,7 +242,12 @@ impl Draw {
             keep_dead_ms: self.maybe(4, &[0, 1, DAY_MS]),
             remember_ids_ms: self.maybe(4, &[0, 1, HOUR_MS, DAY_MS]),
         };
-        SettingsPatch { set, reset: Vec::new() }
+        let reset = match self.below(4) {
+            0 if set.lease_ms.is_none() => vec!["lease_ms".to_owned()],
+            1 if set.keep_completed.is_none() => vec!["keep_completed".to_owned()],
+            _ => Vec::new(),
+        };
+        SettingsPatch { set, reset }
     }
 
     fn filter(&mut self) -> JobFilter {

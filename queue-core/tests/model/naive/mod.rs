@@ -53,6 +53,7 @@ pub(crate) struct Job {
     enqueued_at: u64,
     pub(crate) payload: Vec<u8>,
     pub(crate) progress: Option<Vec<u8>>,
+    pub(crate) log_lines: u32,
     pub(crate) result: Option<Vec<u8>>,
 }
 
@@ -141,9 +142,21 @@ impl Model {
                 job.ok_or(Word::Stale)?.progress = Some(value.to_vec());
                 Ok(Reply::Done)
             }
+            Command::Log { lease, lines } => {
+                let job = self.jobs.get_mut(&lease.number.0).filter(|job| job.active_under(lease.token));
+                job.ok_or(Word::Stale)?.log_lines += lines.len() as u32;
+                Ok(Reply::Done)
+            }
             Command::Job { job, verb } => self.verb(job, verb),
             Command::SetQueue { queue, patch } => {
-                let merged = merge(&self.queue(queue).settings, &patch.set);
+                let mut merged = merge(&self.queue(queue).settings, &patch.set);
+                for field in &patch.reset {
+                    match field.as_str() {
+                        "lease_ms" => merged.lease_ms = None,
+                        "keep_completed" => merged.keep_completed = None,
+                        other => panic!("the model cannot give {other} back"),
+                    }
+                }
                 self.queue(queue).settings = merged;
                 Ok(Reply::Done)
             }

@@ -67,6 +67,7 @@ impl Model {
             enqueued_at: now.steady,
             payload: new.payload.to_vec(),
             progress: None,
+            log_lines: 0,
             result: None,
         };
         self.jobs.insert(number, job);
