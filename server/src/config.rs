@@ -50,7 +50,8 @@ impl Default for Config {
 /// What one client, and all of them, may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; one more is told so and closed. Default 10,000.
+    /// Connections at once; one more is told so and closed. Default 10,000. Where the process may not open that many
+    /// files and 64 beside them, fewer, with a warning; the soft limit of open files is raised first.
     pub connections_max: usize,
     /// How long a client has to authenticate. Default 10 s.
     pub authenticate: Duration,

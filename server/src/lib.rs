@@ -10,6 +10,7 @@ mod admin;
 mod config;
 mod connection;
 pub mod daemon;
+mod descriptors;
 mod local;
 mod password;
 mod serve;

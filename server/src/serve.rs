@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Queues;
-use crate::shared::{Health, Shared, count};
-use crate::{Config, admin, connection};
+use crate::shared::{Connected, Health, Shared};
+use crate::{Config, Limits, admin, connection, descriptors};
 
 /// Who asks for the settings of the file.
 const CONFIG_ACTOR: &str = "config";
@@ -93,10 +93,21 @@ async fn start_admin(
     started.map_err(|error| Error::new(Word::Err, format!("cannot start the admin listener: {}", fragment(&error))))
 }
 
+/// The address to listen on. A name of several is taken at the first, but `localhost` where clients look for it.
+async fn resolve(flag: &str, address: &str) -> Result<SocketAddr, Error> {
+    let none = || Error::bad_arg(flag, address, "HOST:PORT, such as 127.0.0.1:7600");
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    if !matches!(port, Some(Ok(_))) {
+        return Err(none());
+    }
+    let unknown = |error| Error::new(Word::BadArg, format!("{flag} is {address}: {}", fragment(&error)));
+    let found: Vec<_> = tokio::net::lookup_host(address).await.map_err(unknown)?.collect();
+    let usual = found.iter().find(|found| found.ip() == Ipv4Addr::LOCALHOST);
+    usual.or(found.first()).copied().ok_or_else(none)
+}
+
 async fn bind(flag: &str, address: &str, config: &Config) -> Result<TcpListener, Error> {
-    let allowed = "HOST:PORT, such as 127.0.0.1:7600";
-    let mut found = tokio::net::lookup_host(address).await.map_err(|_| Error::bad_arg(flag, address, allowed))?;
-    let resolved = found.next().ok_or_else(|| Error::bad_arg(flag, address, allowed))?;
+    let resolved = resolve(flag, address).await?;
     if !resolved.ip().is_loopback() && config.password.is_none() && !config.insecure_no_password {
         let allowed = "a loopback address; beyond it give --password-file, or --insecure-no-password";
         return Err(Error::bad_arg(flag, address, allowed));
@@ -122,7 +133,9 @@ where
 {
     let port = listener.local_addr().map_or(0, |address| address.port());
     // A token of its own, so that a failed engine stops this server and nothing else of the caller's.
-    let shared = Rc::new(Shared::new(config, port, stop.child_token()));
+    let connections_max = descriptors::room_for(config.limits.connections_max);
+    let limits = Limits { connections_max, ..config.limits };
+    let shared = Rc::new(Shared::new(config, limits, port, stop.child_token()));
     let tasks = TaskTracker::new();
     let local = LocalSet::new();
     let served = local
@@ -140,7 +153,9 @@ where
         .await;
     if let Ok(engine) = shared.engine() {
         let closed = engine.close().await;
-        tracing::info!("engine closed");
+        if closed.is_ok() {
+            tracing::info!("engine closed");
+        }
         return served.and(shared.failure().cloned().map_or(Ok(()), Err)).and(closed);
     }
     served
@@ -222,14 +237,13 @@ async fn apply(engine: &dyn Engine, queues: Queues) {
 }
 
 fn admit(shared: &Rc<Shared>, tasks: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
-    if shared.counters.connected.get() >= shared.limits.connections_max {
-        count(&shared.counters.rejected, 1);
+    // Counted here and not by its own task, which begins only after others may have been accepted.
+    let Some(connected) = Connected::admit(shared) else {
         tracing::warn!(%peer, max = shared.limits.connections_max, "too many connections");
         // Best effort: a client that does not read loses nothing but the reason.
         let told = |mut stream: std::net::TcpStream| stream.write_all(b"-ERR max number of clients reached\r\n");
         let _ = stream.into_std().and_then(told);
         return;
-    }
-    let shared = Rc::clone(shared);
-    tasks.spawn_local(connection::serve(shared, stream, peer));
+    };
+    tasks.spawn_local(connection::serve(connected, stream, peer));
 }

@@ -3,6 +3,7 @@
 //! Lives on the server's thread; only [`Health`] is seen by others.
 
 use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -54,6 +55,34 @@ pub(crate) struct Counters {
     pub(crate) requests: Cell<u64>,
 }
 
+/// A connection's place among those that are open; given back when it is dropped.
+pub(crate) struct Connected {
+    pub(crate) shared: Rc<Shared>,
+    /// Its number, counted from 1 since the start.
+    pub(crate) id: u64,
+}
+
+impl Connected {
+    /// Takes a place; `None` if there is none.
+    pub(crate) fn admit(shared: &Rc<Shared>) -> Option<Self> {
+        let open = &shared.counters.connected;
+        if open.get() >= shared.limits.connections_max {
+            count(&shared.counters.rejected, 1);
+            return None;
+        }
+        open.set(open.get() + 1);
+        count(&shared.counters.accepted, 1);
+        Some(Self { shared: Rc::clone(shared), id: shared.counters.accepted.get() })
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let open = &self.shared.counters.connected;
+        open.set(open.get() - 1);
+    }
+}
+
 /// Adds to a counter.
 pub(crate) fn count(counter: &Cell<u64>, more: u64) {
     counter.set(counter.get() + more);
@@ -74,11 +103,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &crate::Config, port: u16, stop: CancellationToken) -> Self {
+    pub(crate) fn new(config: &crate::Config, limits: Limits, port: u16, stop: CancellationToken) -> Self {
         Self {
             engine: OnceCell::new(),
             failure: OnceCell::new(),
-            limits: config.limits,
+            limits,
             password: config.password.clone(),
             memory_bytes_max: config.memory_bytes_max,
             port,

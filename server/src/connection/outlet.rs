@@ -12,12 +12,11 @@ use queue_core::resp::{ReplyWriter, Version};
 use queue_core::wire::{self, Form};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::End;
 use crate::shared::Shared;
 
-/// Commands of one call whose replies may be large: jobs with their bytes, pages. Bounds what the replies to one call hold.
-const LARGE_MAX: usize = 16;
 /// Output beyond this is sent before more is executed.
 const OUT_BYTES: usize = 1 << 20;
 /// An empty output buffer larger than this is given back.
@@ -31,8 +30,9 @@ pub(crate) struct Outlet {
     out: BytesMut,
     commands: Vec<Command>,
     forms: Vec<Form>,
-    large: usize,
     context: Option<Context>,
+    /// Until when the client has to authenticate, and so to take its replies; `None` if it has.
+    pub(super) stranger_until: Option<Instant>,
     /// Leases whose handing-out has not been sent yet.
     pub(super) unsent: Vec<LeaseRef>,
 }
@@ -46,8 +46,8 @@ impl Outlet {
             out: BytesMut::new(),
             commands: Vec::new(),
             forms: Vec::new(),
-            large: 0,
             context: None,
+            stranger_until: None,
             unsent: Vec::new(),
         }
     }
@@ -63,26 +63,22 @@ impl Outlet {
     }
 
     /// Adds a command to the next call. One call has one context, so another administrator's command begins a new one.
-    pub(super) async fn add(&mut self, command: Command, context: Option<Context>, form: Form) -> Result<(), End> {
+    pub(super) async fn add(&mut self, command: Command, context: Option<Context>, form: Form) {
         let other = context.is_some() && self.context.is_some() && self.context != context;
-        let large = is_large(&command);
-        if other || (large && self.large == LARGE_MAX) {
-            self.execute().await?;
+        if other {
+            self.execute().await;
         }
         self.context = self.context.take().or(context);
-        self.large += usize::from(large);
         self.commands.push(command);
         self.forms.push(form);
-        Ok(())
     }
 
     /// Executes what was added, and writes the replies into the output.
-    pub(super) async fn execute(&mut self) -> Result<(), End> {
+    pub(super) async fn execute(&mut self) {
         if self.commands.is_empty() {
-            return Ok(());
+            return;
         }
         let (commands, context) = (std::mem::take(&mut self.commands), self.context.take().unwrap_or_default());
-        self.large = 0;
         let answers = match self.shared.engine() {
             Ok(engine) => engine.execute(&context, commands).await,
             Err(error) => Err(error),
@@ -92,7 +88,11 @@ impl Outlet {
             self.forms.iter().map(|_| Err(error.clone())).collect()
         });
         self.write(answers);
-        if self.out.len() > OUT_BYTES { self.send().await } else { Ok(()) }
+    }
+
+    /// Whether the output is to be sent before more is executed.
+    pub(super) fn is_full(&self) -> bool {
+        self.out.len() > OUT_BYTES
     }
 
     fn write(&mut self, answers: Vec<Answer>) {
@@ -151,9 +151,12 @@ impl Outlet {
             return Ok(());
         }
         let rest = self.stream.write_all(&self.out[written..]);
-        match tokio::time::timeout(self.shared.limits.write, rest).await {
+        let write_until = Instant::now() + self.shared.limits.write;
+        let until = self.stranger_until.map_or(write_until, |until| until.min(write_until));
+        match tokio::time::timeout_at(until, rest).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(End::Broken(error)),
+            Err(_) if until < write_until => Err(super::stranger()),
             Err(_) => Err(End::Refused("did not read its replies in time".to_owned())),
         }
     }
@@ -175,17 +178,4 @@ impl Outlet {
 
 fn lease(job: &LeasedJob) -> LeaseRef {
     LeaseRef { number: job.number, token: job.token }
-}
-
-fn is_large(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::ShowJob { .. }
-            | Command::ListJobs { .. }
-            | Command::ShowLog { .. }
-            | Command::ListQueues { .. }
-            | Command::ListOperations
-            | Command::Lease(_)
-            | Command::Settle { then_lease: Some(_), .. }
-    )
 }

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 
 use queue_core::model::Context;
+use tokio::time::Instant;
+
+use crate::shared::Shared;
 
 /// What a client has said of itself.
 #[derive(Debug)]
@@ -11,8 +14,10 @@ pub(crate) struct Session {
     pub(crate) id: u64,
     /// Where it comes from.
     pub(crate) peer: SocketAddr,
-    /// Whether it may do everything.
-    pub(crate) authenticated: bool,
+    /// Until when it has to authenticate; `None` if it may do everything.
+    pub(crate) stranger_until: Option<Instant>,
+    /// How often it gave a wrong password.
+    pub(crate) wrong_passwords: u32,
     /// The name it gave itself; empty for none.
     pub(crate) name: String,
     /// Its library's name and version; empty for none.
@@ -20,8 +25,28 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, peer: SocketAddr, authenticated: bool) -> Self {
-        Self { id, peer, authenticated, name: String::new(), library: Default::default() }
+    pub(crate) fn new(id: u64, peer: SocketAddr, shared: &Shared) -> Self {
+        let mut session = Self {
+            id,
+            peer,
+            stranger_until: None,
+            wrong_passwords: 0,
+            name: String::new(),
+            library: Default::default(),
+        };
+        session.forget(shared);
+        session
+    }
+
+    /// As good as new: the client is a stranger again where a password is needed, and has its time to authenticate.
+    pub(crate) fn forget(&mut self, shared: &Shared) {
+        self.name.clear();
+        self.stranger_until = shared.password.is_some().then(|| Instant::now() + shared.limits.authenticate);
+    }
+
+    /// Whether it may do everything.
+    pub(crate) fn is_known(&self) -> bool {
+        self.stranger_until.is_none()
     }
 
     /// Who asks: what the request said, else the connection's name, else its address.

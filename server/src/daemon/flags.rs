@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum};
 use queue_core::EngineUrl;
 use queue_core::journal::FsyncPolicy;
 use queue_core::model::{Error, Word};
@@ -13,13 +15,8 @@ use queue_core::model::{Error, Word};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "longshore-server", version)]
 pub struct Flags {
-    /// Where jobs are kept: log:DIR or memory: [default: log:./longshore-data]
-    // Not LONGSHORE_ENGINE: that is where clients find a server, and would often be set to this very one.
-    #[arg(long, value_name = "ENGINE", env = "LONGSHORE_SERVER_ENGINE", value_parser = engine)]
-    engine: Option<EngineUrl>,
-    /// Short for --engine log:DIR
-    #[arg(long, value_name = "DIR", env = "LONGSHORE_DATA", conflicts_with = "engine")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Where clients connect [default: 127.0.0.1:7600]
     #[arg(long, value_name = "HOST:PORT", env = "LONGSHORE_LISTEN")]
     listen: Option<String>,
@@ -44,6 +41,50 @@ pub struct Flags {
     /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
     #[arg(long, value_name = "FORMAT", env = "LONGSHORE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
+}
+
+/// The two names of one setting.
+#[derive(Clone, Debug, Args)]
+struct PlaceFlags {
+    /// Where jobs are kept: log:DIR or memory: [default: log:./longshore-data]
+    // Not LONGSHORE_ENGINE: that is where clients find a server, and would often be set to this very one.
+    #[arg(long, value_name = "ENGINE", env = "LONGSHORE_SERVER_ENGINE", value_parser = engine)]
+    engine: Option<EngineUrl>,
+    /// Short for --engine log:DIR
+    #[arg(long, value_name = "DIR", env = "LONGSHORE_DATA")]
+    data: Option<PathBuf>,
+}
+
+/// Where jobs are kept, by whichever of the two names goes before the other: a flag before the environment.
+#[derive(Clone, Debug)]
+struct Place(Option<EngineUrl>);
+
+impl Args for Place {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        PlaceFlags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        PlaceFlags::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Place {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let PlaceFlags { engine, data } = PlaceFlags::from_arg_matches(matches)?;
+        let by_flag = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let data = data.map(EngineUrl::Log);
+        if engine.is_some() && data.is_some() && by_flag("engine") == by_flag("data") {
+            let text = "the argument '--engine <ENGINE>' cannot be used with '--data <DIR>'";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        }
+        Ok(Self(if by_flag("data") { data.or(engine) } else { engine.or(data) }))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// How log lines are written.
@@ -72,7 +113,7 @@ pub(super) struct Settings {
 impl From<Flags> for Settings {
     fn from(flags: Flags) -> Self {
         Self {
-            engine: flags.engine.or(flags.data.map(EngineUrl::Log)),
+            engine: flags.place.0,
             listen: flags.listen,
             admin: flags.admin,
             fsync: flags.fsync,

@@ -21,6 +21,9 @@ use crate::{Bound, Config, Password};
 pub use flags::Flags;
 use flags::{LogFormat, Settings};
 
+/// The variable that filters log lines.
+const LOG_FILTER: &str = "LONGSHORE_LOG";
+
 /// The whole daemon.
 pub fn main(flags: Flags) -> ExitCode {
     match start(flags) {
@@ -39,7 +42,7 @@ fn start(flags: Flags) -> Result<(), Error> {
     let given = Settings::from(flags);
     let read = path.as_deref().map(file::load).transpose()?.unwrap_or_default();
     let settings = given.or(read.settings);
-    start_log(settings.log_format.unwrap_or_default());
+    start_log(settings.log_format.unwrap_or_default())?;
     refuse_huge_pages();
     let password = settings.password_file.as_deref().map(Password::from_file).transpose()?;
     let url = settings.engine.clone().unwrap_or_else(|| EngineUrl::Log("./longshore-data".into()));
@@ -103,7 +106,6 @@ async fn open(
     let watched = engine.clone();
     tokio::spawn(async move {
         let error = watched.failed().await;
-        tracing::error!(error = %error.message, "the engine failed and the server stops");
         // The first failure is the one to report.
         let _ = failure.set(error);
         stop.cancel();
@@ -126,13 +128,16 @@ fn refuse_huge_pages() {
     }
 }
 
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("LONGSHORE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_log(format: LogFormat) -> Result<(), Error> {
+    let filter = std::env::var_os(LOG_FILTER).map_or("info".to_owned(), |text| text.to_string_lossy().into_owned());
+    let allowed = "a level (error, warn, info, debug or trace), perhaps by module: info,server=debug";
+    let filter = EnvFilter::try_new(&filter).map_err(|_| Error::bad_arg(LOG_FILTER, &filter, allowed))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    Ok(())
 }
 
 /// A configuration that cannot be used.

@@ -1,20 +1,27 @@
 //! CLIENT: the connection's name, number, library, and one line about it.
 
+use queue_core::model::Limits;
+
 use super::{Asked, Next};
 
-/// Whether bytes can name a connection: printable ASCII without blanks, as in Redis. Empty takes the name away.
-pub(super) fn is_name(name: &[u8]) -> bool {
-    name.iter().all(|byte| (b'!'..=b'~').contains(byte))
+/// What a connection cannot be called.
+pub(super) const NO_NAME: &str =
+    "Client names cannot contain spaces, newlines or special characters, nor more than 255 bytes.";
+
+/// What a connection can be called: at most 255 bytes of printable ASCII without blanks. Empty takes the name away.
+pub(super) fn name(given: &[u8]) -> Option<String> {
+    let text = str::from_utf8(given).ok().filter(|text| text.len() <= Limits::NAME_BYTES)?;
+    text.bytes().all(|byte| (b'!'..=b'~').contains(&byte)).then(|| text.to_owned())
 }
 
-/// Names the connection, or answers why it cannot be called so.
-pub(super) fn set_name(asked: &mut Asked<'_, '_>, name: &[u8]) {
-    if !is_name(name) || name.len() > queue_core::model::Limits::NAME_BYTES {
-        asked.error("Client names cannot contain spaces, newlines or special characters.");
-        return;
+fn set_name(asked: &mut Asked<'_, '_>) {
+    match name(asked.frame.argument(2).unwrap_or_default()) {
+        Some(name) => {
+            asked.session.name = name;
+            asked.writer.ok();
+        }
+        None => asked.error(NO_NAME),
     }
-    asked.session.name = String::from_utf8_lossy(name).into_owned();
-    asked.writer.ok();
 }
 
 pub(super) fn run(asked: &mut Asked<'_, '_>) -> Next {
@@ -25,10 +32,7 @@ pub(super) fn run(asked: &mut Asked<'_, '_>) -> Next {
             "" => asked.writer.null(),
             name => asked.writer.bulk(name.as_bytes()),
         },
-        ("SETNAME", 3) => {
-            let name = asked.frame.argument(2).unwrap_or_default();
-            set_name(asked, name);
-        }
+        ("SETNAME", 3) => set_name(asked),
         ("SETINFO", 4) => set_info(asked),
         ("INFO", 2) => {
             let line = line(asked);
@@ -49,13 +53,12 @@ pub(super) fn run(asked: &mut Asked<'_, '_>) -> Next {
 }
 
 fn set_info(asked: &mut Asked<'_, '_>) {
-    let (option, value) = (asked.word(2), asked.frame.argument(3).unwrap_or_default());
-    if !is_name(value) || value.len() > queue_core::model::Limits::NAME_BYTES {
-        let option = option.to_ascii_lowercase();
+    let option = asked.word(2);
+    let Some(value) = name(asked.frame.argument(3).unwrap_or_default()) else {
+        let option = super::shown(&option).to_ascii_lowercase();
         asked.error(&format!("{option} cannot contain spaces, newlines or special characters."));
         return;
-    }
-    let value = String::from_utf8_lossy(value).into_owned();
+    };
     match option.as_str() {
         "LIB-NAME" => asked.session.library.0 = value,
         "LIB-VER" => asked.session.library.1 = value,
@@ -81,14 +84,13 @@ fn line(asked: &Asked<'_, '_>) -> String {
 }
 
 fn help(asked: &mut Asked<'_, '_>) {
-    let lines = [
+    asked.lines(&[
         "CLIENT <subcommand> [<arg> …]. Subcommands are:",
         "GETNAME – the connection's name",
         "ID – the connection's number",
         "INFO – one line about the connection",
+        "NO-EVICT (ON | OFF), NO-TOUCH (ON | OFF) – taken and without effect",
         "SETINFO (LIB-NAME | LIB-VER) value – what library the client uses",
         "SETNAME name – names the connection; it stands as actor in what it does",
-    ];
-    asked.writer.array(lines.len());
-    lines.iter().for_each(|line| asked.writer.bulk(line.as_bytes()));
+    ]);
 }

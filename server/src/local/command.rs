@@ -72,6 +72,13 @@ pub(super) fn run(asked: &mut Asked<'_, '_>) -> Next {
             asked.writer.map(told.len());
             told.iter().for_each(|told| docs(&mut asked.writer, told));
         }
+        "HELP" => asked.lines(&[
+            "COMMAND [<subcommand> [<arg> …]]. Without one: every command. Subcommands are:",
+            "COUNT – how many commands there are",
+            "DOCS [name …] – what commands do, of all or of these",
+            "INFO [name …] – commands as COMMAND shows them, of these",
+            "LIST – the commands' names",
+        ]),
         _ => asked.unknown_subcommand(),
     }
     Next::Go

@@ -1,10 +1,12 @@
 //! How a connection begins and ends: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
 
-use queue_core::resp::Version;
+use queue_core::resp::{Request as Frame, Version};
 
-use super::client::{is_name, set_name};
+use super::client;
 use super::{Asked, Next};
 
+/// Wrong passwords after which a connection is closed.
+const GUESSES: u32 = 3;
 const WRONG: &str = "invalid username-password pair or user is disabled.";
 
 pub(super) fn ping(asked: &mut Asked<'_, '_>) -> Next {
@@ -36,8 +38,7 @@ pub(super) fn select(asked: &mut Asked<'_, '_>) -> Next {
 }
 
 pub(super) fn reset(asked: &mut Asked<'_, '_>) -> Next {
-    asked.session.name.clear();
-    asked.session.authenticated = asked.shared.password.is_none();
+    asked.session.forget(asked.shared);
     asked.writer.set_version(Version::Resp2);
     asked.writer.simple("RESET");
     Next::Go
@@ -58,65 +59,82 @@ pub(super) fn auth(asked: &mut Asked<'_, '_>) -> Next {
             "AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         );
-    } else if authenticate(asked, user, password) {
-        asked.writer.ok();
+        return Next::Go;
     }
+    if let Err(next) = authenticate(asked, user, password) {
+        return next;
+    }
+    asked.writer.ok();
     Next::Go
 }
 
-/// Lets the client in, or answers that it is not let in.
-fn authenticate(asked: &mut Asked<'_, '_>, user: &[u8], password: &[u8]) -> bool {
+/// Lets the client in, or answers that it is not let in, and says what follows.
+fn authenticate(asked: &mut Asked<'_, '_>, user: &[u8], password: &[u8]) -> Result<(), Next> {
     let right = asked.shared.password.as_ref().is_none_or(|known| known.matches(password));
-    let admitted = right & (user == b"default");
-    if admitted {
-        asked.session.authenticated = true;
-    } else {
-        tracing::warn!(client = asked.session.id, peer = %asked.session.peer, "wrong password");
-        asked.writer.error("WRONGPASS", WRONG);
+    if right & (user == b"default") {
+        asked.session.stranger_until = None;
+        return Ok(());
     }
-    admitted
+    asked.writer.error("WRONGPASS", WRONG);
+    asked.session.wrong_passwords += 1;
+    // Who guesses has to connect anew each few times, which costs time, and one of the places.
+    Err(if asked.session.wrong_passwords < GUESSES { Next::Go } else { Next::Close })
+}
+
+/// What HELLO was given, read whole before any of it takes effect.
+struct Hello<'a> {
+    version: Version,
+    /// User and password.
+    auth: Option<(&'a [u8], &'a [u8])>,
+    name: Option<String>,
+}
+
+impl<'a> Hello<'a> {
+    /// Reads it, or returns the word and the text of what is wrong.
+    fn read(frame: Frame<'a>, current: Version) -> Result<Self, (&'static str, String)> {
+        let wrong = |text: &str| ("ERR", text.to_owned());
+        let version = match frame.argument(1).map(|number| str::from_utf8(number).ok()?.parse().ok()) {
+            None => current,
+            Some(None) => return Err(wrong("Protocol version is not an integer or out of range")),
+            Some(Some(number)) => {
+                Version::from_number(number).ok_or_else(|| ("NOPROTO", "unsupported protocol version".to_owned()))?
+            }
+        };
+        let (mut hello, mut at) = (Self { version, auth: None, name: None }, 2);
+        while let Some(word) = frame.argument(at) {
+            match (frame.argument(at + 1), frame.argument(at + 2)) {
+                (Some(user), Some(password)) if word.eq_ignore_ascii_case(b"AUTH") => {
+                    hello.auth = Some((user, password));
+                    at += 3;
+                }
+                (Some(given), _) if word.eq_ignore_ascii_case(b"SETNAME") => {
+                    hello.name = Some(client::name(given).ok_or_else(|| wrong(client::NO_NAME))?);
+                    at += 2;
+                }
+                _ => {
+                    let option = String::from_utf8_lossy(word);
+                    return Err(("ERR", format!("Syntax error in HELLO option '{}'", super::shown(&option))));
+                }
+            }
+        }
+        Ok(hello)
+    }
 }
 
 pub(super) fn hello(asked: &mut Asked<'_, '_>) -> Next {
-    let frame = asked.frame;
-    let version = match frame.argument(1) {
-        None => asked.writer.version(),
-        Some(number) => match str::from_utf8(number).ok().and_then(|number| number.parse().ok()) {
-            None => {
-                asked.error("Protocol version is not an integer or out of range");
-                return Next::Go;
-            }
-            Some(number) => match Version::from_number(number) {
-                Some(version) => version,
-                None => {
-                    asked.writer.error("NOPROTO", "unsupported protocol version");
-                    return Next::Go;
-                }
-            },
-        },
-    };
-    let mut name = None;
-    let mut at = 2;
-    while let Some(word) = frame.argument(at) {
-        match (frame.argument(at + 1), frame.argument(at + 2)) {
-            (Some(user), Some(password)) if word.eq_ignore_ascii_case(b"AUTH") => {
-                if !authenticate(asked, user, password) {
-                    return Next::Go;
-                }
-                at += 3;
-            }
-            (Some(given), _) if word.eq_ignore_ascii_case(b"SETNAME") => {
-                name = Some(given);
-                at += 2;
-            }
-            _ => {
-                let option = super::shown(&String::from_utf8_lossy(word)).to_owned();
-                asked.error(&format!("Syntax error in HELLO option '{option}'"));
-                return Next::Go;
-            }
+    let hello = match Hello::read(asked.frame, asked.writer.version()) {
+        Ok(hello) => hello,
+        Err((word, text)) => {
+            asked.writer.error(word, &text);
+            return Next::Go;
         }
+    };
+    if let Some((user, password)) = hello.auth
+        && let Err(next) = authenticate(asked, user, password)
+    {
+        return next;
     }
-    if !asked.session.authenticated {
+    if !asked.session.is_known() {
         asked.writer.error(
             "NOAUTH",
             "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> \
@@ -124,14 +142,10 @@ pub(super) fn hello(asked: &mut Asked<'_, '_>) -> Next {
         );
         return Next::Go;
     }
-    if name.is_some_and(|name| !is_name(name)) {
-        set_name(asked, name.unwrap_or_default());
-        return Next::Go;
+    if let Some(name) = hello.name {
+        asked.session.name = name;
     }
-    if let Some(name) = name {
-        asked.session.name = String::from_utf8_lossy(name).into_owned();
-    }
-    asked.writer.set_version(version);
+    asked.writer.set_version(hello.version);
     greet(asked);
     Next::Go
 }

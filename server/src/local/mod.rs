@@ -35,6 +35,12 @@ impl Asked<'_, '_> {
         self.text(index).to_ascii_uppercase()
     }
 
+    /// A help text.
+    fn lines(&mut self, lines: &[&str]) {
+        self.writer.array(lines.len());
+        lines.iter().for_each(|line| self.writer.bulk(line.as_bytes()));
+    }
+
     fn unknown_subcommand(&mut self) {
         let (command, given) = (self.word(0), self.text(1).into_owned());
         self.error(&format!("unknown subcommand '{}'. Try {command} HELP.", shown(&given)));
@@ -62,13 +68,23 @@ pub(super) struct Spec {
     run: fn(&mut Asked<'_, '_>) -> Next,
 }
 
+/// Whether a client that has not authenticated may use a command; another word than these two does not compile.
+macro_rules! strangers_too {
+    (anyone) => {
+        true
+    };
+    (known) => {
+        false
+    };
+}
+
 macro_rules! specs {
     ($($who:ident $arity:literal $name:literal $summary:literal $run:path;)+) => {
         pub(super) const SPECS: &[Spec] = &[$(Spec {
             name: $name,
             arity: $arity,
             summary: $summary,
-            stranger: stringify!($who).len() == "anyone".len(),
+            stranger: strangers_too!($who),
             run: $run,
         }),+];
     };

@@ -7,13 +7,14 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use queue_core::engine::{Engine, LocalEngine, LocalOptions};
 use queue_core::model::Error;
-use queue_core::resp::{ReplyLimits, ReplyReader, Value};
+use queue_core::resp::{ReplyLimits, ReplyReader, RequestWriter, Value};
 use server::{Bound, CancellationToken, Config};
 
 /// Nothing here takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) bound: Bound,
@@ -96,6 +97,20 @@ impl Client {
 
     pub(crate) fn send(&mut self, text: &str) {
         self.stream.write_all(format!("{text}\r\n").as_bytes()).expect("the server reads");
+    }
+
+    /// Sends requests of any bytes, as clients other than people do.
+    pub(crate) fn request(&mut self, requests: &[&[&[u8]]]) {
+        let mut out = BytesMut::new();
+        requests.iter().for_each(|words| RequestWriter::write(&mut out, words));
+        self.stream.write_all(&out).expect("the server reads");
+    }
+
+    /// A figure of INFO.
+    pub(crate) fn figure(&mut self, field: &str) -> u64 {
+        let info = self.text("INFO");
+        let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("INFO tells no {field}")).parse().expect("a number")
     }
 
     /// The next reply; `None` if the server closed the connection.

@@ -3,17 +3,25 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use crate::common::Client;
+use queue_core::resp::Value;
 
 struct Daemon {
     child: Child,
     line: String,
+    log: BufReader<ChildStderr>,
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore-server"));
+    with_limit("", arguments)
+}
+
+/// The program, started by a shell that has carried out `limit` first.
+fn with_limit(limit: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("{limit}\nexec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_longshore-server")]);
     command.args(arguments).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -21,10 +29,25 @@ fn command(arguments: &[&str]) -> Command {
 
 impl Daemon {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).spawn().expect("the program is built");
+        Self::spawn(command(arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the program is built");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        Self { child, line }
+        let log = BufReader::new(child.stderr.take().expect("a pipe"));
+        Self { child, line, log }
+    }
+
+    /// Waits for the line of the log that says so.
+    fn said(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(self.log.read_line(&mut line).expect("text") > 0, "it ended and did not say: {text}");
+        }
+        line
     }
 
     fn address(&self, before: &str) -> SocketAddr {
@@ -47,9 +70,9 @@ impl Daemon {
 
     fn stop(mut self) -> (Option<i32>, String) {
         self.signal("-TERM");
-        let status = self.child.wait().expect("it ends");
         let mut log = String::new();
-        self.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+        self.log.read_to_string(&mut log).expect("text");
+        let status = self.child.wait().expect("it ends");
         (status.code(), log)
     }
 }
@@ -106,7 +129,7 @@ fn settings_of_the_file_are_applied_at_start_and_on_hangup() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("server.toml");
     std::fs::write(&file, "engine = \"memory:\"\n[queues.emails]\nattempts = 5\n").expect("written");
-    let daemon = Daemon::start(&["--config", text(&file)]);
+    let mut daemon = Daemon::start(&["--config", text(&file)]);
     let mut client = daemon.client();
     let queue = client.text("QUEUE.GET emails");
     assert!(queue.contains(r#"{"setting":"attempts","value":5,"from":"config"}"#), "{queue}");
@@ -117,9 +140,65 @@ fn settings_of_the_file_are_applied_at_start_and_on_hangup() {
     }
     std::fs::write(&file, "[queues.emails]\natempts = 7\n").expect("written");
     daemon.signal("-HUP");
+    let line = daemon.said("file not read again; the settings from before hold");
+    assert!(line.contains("server.toml:2: ") && line.contains("SETTING is atempts; allowed: attempts, "), "{line}");
+    let queue = client.text("QUEUE.GET emails");
+    assert!(queue.contains(r#"{"setting":"attempts","value":7,"from":"config"}"#), "{queue}");
     let (code, log) = daemon.stop();
     assert_eq!(code, Some(0), "{log}");
     assert!(client.read().is_none());
+}
+
+#[test]
+fn connections_leave_descriptors_for_the_engine() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut daemon = Daemon::spawn(with_limit("ulimit -n 128", &["--data", text(dir.path())]));
+    let mut client = daemon.client();
+    assert_eq!(client.figure("maxclients"), 64);
+    assert!(daemon.said("too few open files").contains("open_files_max=128"));
+    let mut others: Vec<_> = (0..100).map(|_| Client::new(daemon.address("listens on "))).collect();
+    let full = Some(Value::Error("ERR max number of clients reached".into()));
+    let turned_away = others.iter_mut().rev().take(37).map(|other| other.read()).filter(|told| *told == full).count();
+    assert_eq!(turned_away, 37, "one place was taken already");
+    // Larger than the first segments of the log together, so that new files are made.
+    let bytes = vec![b'7'; 1 << 20];
+    for number in 1..=8 {
+        client.request(&[&[b"JOB.ADD", b"q", b"n", &bytes]]);
+        let added = Value::Array(vec![Value::Integer(number), Value::Simple("created".into())]);
+        assert_eq!(client.read(), Some(added));
+    }
+    assert_eq!(others[0].text("PING"), "PONG");
+    assert_eq!(daemon.stop().0, Some(0));
+}
+
+#[test]
+fn a_low_soft_limit_of_descriptors_is_raised() {
+    let hard = Command::new("/bin/sh").args(["-c", "ulimit -Hn"]).output().expect("a shell").stdout;
+    // Where there is no limit, the answer is a word.
+    let hard: u64 = String::from_utf8(hard).expect("text").trim().parse().unwrap_or(u64::MAX);
+    let daemon = Daemon::spawn(with_limit("ulimit -Sn 80", &["--engine", "memory:"]));
+    assert_eq!(daemon.client().figure("maxclients"), 10_000.min(hard - 64));
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_also_under_its_other_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let started = |flag: [&str; 2], variable: &str, value: &str| {
+        let mut command = command(&flag);
+        command.env(variable, value);
+        let daemon = Daemon::spawn(command);
+        let line = daemon.line.clone();
+        assert_eq!(daemon.stop().0, Some(0));
+        line
+    };
+    let line = started(["--engine", "memory:"], "LONGSHORE_DATA", text(dir.path()));
+    assert!(line.contains("; engine memory:,"), "{line}");
+    let line = started(["--data", text(dir.path())], "LONGSHORE_SERVER_ENGINE", "memory:");
+    assert!(line.contains("; engine log:"), "{line}");
+    let mut both = command(&[]);
+    both.env("LONGSHORE_DATA", text(dir.path())).env("LONGSHORE_SERVER_ENGINE", "memory:");
+    let refused = both.output().expect("the program is built");
+    assert_eq!(refused.status.code(), Some(2), "neither goes before the other");
 }
 
 #[test]
@@ -138,6 +217,11 @@ fn wrong_flags_and_files_are_refused_by_name() {
     let (code, message) = refused(&["--engine", "postgres://u:secret@h/db"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("engine is postgres; allowed: log:DIR or memory:"), "{message}");
+    let mut command = command(&["--engine", "memory:"]);
+    let refused_filter = command.env("LONGSHORE_LOG", "server=loud").output().expect("the program is built");
+    let message = String::from_utf8(refused_filter.stderr).expect("text");
+    assert_eq!(refused_filter.status.code(), Some(1));
+    assert!(message.starts_with("longshore-server: LONGSHORE_LOG is server=loud; allowed: a level "), "{message}");
     let missing = dir.path().join("none");
     let (code, message) = refused(&["--password-file", text(&missing)]);
     assert_eq!(code, Some(1));
