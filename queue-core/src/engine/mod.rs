@@ -65,7 +65,8 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`Engine::execute`], and `BADARG` for a request out of range.
+    /// As [`Engine::execute`], and `BADARG` for a request out of range. After `UNKNOWN`, jobs may be leased that nobody
+    /// knows of: a beat that names those one has ([`Beat::reconnected`]) gives them back.
     async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error>;
 
     /// Waits until the job is done (completed, dead or cancelled), at most `timeout_ms` (0 to 3,600,000), and answers it.
@@ -89,6 +90,7 @@ pub trait Engine: Send + Sync + 'static {
     /// The workers that beat within the last 60 s, by name.
     async fn workers(&self) -> Result<Vec<WorkerView>, Error>;
 
-    /// Finishes what is open, syncs, and gives the store free. Later calls answer `UNREACHABLE`. Idempotent.
+    /// Finishes what is open, syncs, and gives the store free. Calls that wait, and later ones, answer `UNREACHABLE`.
+    /// Idempotent.
     async fn close(&self) -> Result<(), Error>;
 }

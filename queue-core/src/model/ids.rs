@@ -117,7 +117,8 @@ impl JobRef {
     ///
     /// # Errors
     ///
-    /// `BADARG` if the text is empty, longer than 255 bytes, or a number out of range (1 to 2^64 − 1).
+    /// `BADARG` if the text is empty, longer than 255 bytes, or a number out of range (1 to 2^64 − 1); and for a queue
+    /// beside a number, since the number alone names the job, perhaps of another queue.
     ///
     /// # Examples
     ///
@@ -125,13 +126,19 @@ impl JobRef {
     /// use queue_core::model::{JobNumber, JobRef};
     /// assert_eq!(JobRef::parse("#42", None)?, JobRef::Number(JobNumber(42)));
     /// assert_eq!(JobRef::parse("order-42", None)?, JobRef::Id { queue: None, id: "order-42".into() });
+    /// assert!(JobRef::parse("42", Some("emails")).is_err());
     /// # Ok::<(), queue_core::model::Error>(())
     /// ```
     pub fn parse(text: &str, queue: Option<&str>) -> Result<Self, Error> {
         let digits = text.strip_prefix('#').unwrap_or(text);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return match digits.parse() {
-                Ok(number) if number > 0 => Ok(Self::Number(JobNumber(number))),
+                Ok(number) if number > 0 => match queue {
+                    None => Ok(Self::Number(JobNumber(number))),
+                    Some(queue) => {
+                        Err(Error::bad_arg("queue", queue, "only beside an id; a number names its job alone"))
+                    }
+                },
                 _ => Err(Error::bad_arg("job", text, "a job number from 1 to 18446744073709551615")),
             };
         }

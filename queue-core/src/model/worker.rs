@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{JobNumber, LeaseOrder, LeaseRef};
 
-/// Who asks, why, and under which request.
+/// Who asks, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Context {

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::context;
 use super::identity::add_id;
-use super::rig::{Rig, failure, proof};
+use super::rig::{Rig, failure, order, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Added, Beat, BulkVerb, Extension, Job, JobFilter, JobNumber, JobOptions, JobState, JobVerb, LogLine, LogSource,
-    OperationState, Outcome, QueueSettings, Settled, Word,
+    Added, Beat, BulkVerb, Context, Extension, Job, JobFilter, JobNumber, JobOptions, JobState, JobVerb, LeaseRequest,
+    LogLine, LogSource, OperationState, Outcome, QueueSettings, Settled, Word,
 };
 
 /// One job in every state, with everything that a job can have.
@@ -234,6 +234,22 @@ pub async fn many_restarts_in_a_row_change_no_job(rig: &Rig) {
         }
     }
     assert_eq!(jobs(rig, &numbers).await, before);
+}
+
+pub async fn closing_ends_the_calls_that_wait(rig: &Rig) {
+    const LONG_MS: u64 = 600_000;
+    let number = rig.add("done-later").await;
+    let (leasing, waiting, reading) = (rig.engine(), rig.engine(), rig.engine());
+    let request = LeaseRequest { order: order("q", 1), wait_ms: LONG_MS };
+    let lease = rig.begin(async move { leasing.lease(&Context::default(), request).await.err() }).await;
+    let wait = rig.begin(async move { waiting.wait(number.into(), LONG_MS).await.err() }).await;
+    let events = rig.begin(async move { reading.events(None, 1, LONG_MS).await.err() }).await;
+    rig.engine().close().await.expect("it closes");
+    for call in [lease, wait, events] {
+        let error = call.await.expect("no panic").expect("it did not get what it waited for");
+        assert_eq!(error.word, Word::Unreachable, "{error}");
+    }
+    rig.reopen().await;
 }
 
 pub async fn a_closed_engine_can_be_closed_again_and_is_unreachable(rig: &Rig) {

@@ -407,6 +407,7 @@ macro_rules! engine_conformance {
                 a_done_job_stays_done_after_a_restart,
                 the_registry_of_workers_is_empty_after_a_start,
                 many_restarts_in_a_row_change_no_job,
+                closing_ends_the_calls_that_wait,
                 a_closed_engine_can_be_closed_again_and_is_unreachable,
             }
         }

@@ -148,6 +148,8 @@ pub async fn a_waiter_on_a_paused_queue_is_woken_by_the_resume(rig: &Rig) {
 pub async fn a_dropped_waiter_takes_no_job_with_it(rig: &Rig) {
     let waiting = start(rig, "q").await;
     waiting.abort();
+    // Dropped before there is a job: one that was handed to it before would wait for the end of its lease.
+    assert!(waiting.await.is_err_and(|ended| ended.is_cancelled()), "nobody waits any more");
     let number = rig.add("q").await;
     // A server may learn only now that nobody waits; what it had leased meanwhile comes back at once, no stall.
     rig.until("the job can be leased by another", async || {

@@ -23,6 +23,7 @@ mod words;
 
 pub use reply::{Form, Response, read, write, write_error, write_reply};
 pub use table::{COMMANDS, CommandSpec, Kind};
+pub(crate) use values::mismatch;
 
 use bytes::BytesMut;
 

@@ -75,7 +75,7 @@ commands! {
     Write 3 "JOB.SNOOZE" " number token [delay_ms|-]" "Puts a job off, uncounted." settle::parse_snooze;
     Write 4 "JOB.PROGRESS" " number token value" "Reports progress." job::parse_progress;
     Write 3 "JOB.LOG" " number token (OUT|ERR line) …" "Adds lines to a job's log." job::parse_log;
-    Read 2 "WORKER.BEAT" " beat" "A worker's sign of life; answers what it has to stop." feed::parse_beat;
+    Write 2 "WORKER.BEAT" " beat" "A worker's sign of life; answers what it has to stop." feed::parse_beat;
     Read 2 "JOB.GET" " job [QUEUE queue]" "Shows a job." job::parse_show;
     Read 2 "JOB.LIST" " filter [CURSOR cursor] [COUNT n]" "Lists jobs." job::parse_list;
     Read 2 "JOB.LOGS" " job [FROM line] [QUEUE queue]" "Shows a job's log." job::parse_logs;

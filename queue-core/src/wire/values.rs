@@ -4,7 +4,7 @@ use crate::model::{Error, LeaseToken, Word};
 use crate::resp::Value;
 
 /// The other side's reply is none that belongs to the request.
-pub(super) fn mismatch() -> Error {
+pub(crate) fn mismatch() -> Error {
     Error::new(Word::Err, "the server's reply does not belong to the request; are both sides of one version?")
 }
 

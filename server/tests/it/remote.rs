@@ -124,6 +124,7 @@ async fn a_lease_that_nobody_waits_for_takes_no_job() {
 struct Cutter {
     address: SocketAddr,
     cut: Arc<AtomicBool>,
+    deaf: Arc<AtomicBool>,
 }
 
 impl Cutter {
@@ -131,19 +132,26 @@ impl Cutter {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let cut = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&cut);
+        let deaf = Arc::new(AtomicBool::new(false));
+        let (told, told_deaf) = (Arc::clone(&cut), Arc::clone(&deaf));
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.expect("a client");
                 let server = TcpStream::connect(server).expect("the server listens");
                 let (from, to) = (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-                let never = Arc::new(AtomicBool::new(false));
-                std::thread::spawn(move || pump(from, to, &never));
+                let deaf = Arc::clone(&told_deaf);
+                // What comes first is the handshake, which is one write.
+                std::thread::spawn(move || pump(from, to, |chunk| chunk > 0 && deaf.load(Ordering::SeqCst)));
                 let told = Arc::clone(&told);
-                std::thread::spawn(move || pump(server, client, &told));
+                std::thread::spawn(move || pump(server, client, |_| told.swap(false, Ordering::SeqCst)));
             }
         });
-        Self { address, cut }
+        Self { address, cut, deaf }
+    }
+
+    /// From now on each connection ends with the first request behind its handshake.
+    fn lose_all_but_handshakes(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
     }
 
     /// The next reply gets lost, and its connection with it.
@@ -152,11 +160,12 @@ impl Cutter {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
+fn pump(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(usize) -> bool) {
     let mut bytes = [0; 16_384];
-    while let Ok(read) = from.read(&mut bytes) {
-        if read == 0 || cut.swap(false, Ordering::SeqCst) || to.write_all(&bytes[..read]).is_err() {
-            break;
+    for chunk in 0.. {
+        match from.read(&mut bytes) {
+            Ok(read) if read > 0 && !cut(chunk) && to.write_all(&bytes[..read]).is_ok() => {}
+            _ => break,
         }
     }
     // Whichever side is gone already needs no word.
@@ -177,6 +186,41 @@ async fn a_write_whose_reply_is_lost_is_unknown_and_done_once() {
     cutter.lose_next();
     let error = engine.pause(&Context::default(), "q").await.expect_err("nobody knows");
     assert_eq!(error.word, Word::Unknown);
+}
+
+#[tokio::test]
+async fn a_lease_whose_reply_is_lost_is_unknown_however_it_was_asked_for() {
+    let server = Server::start(config());
+    let cutter = Cutter::before(server.address());
+    let engine = connect(cutter.address).await.expect("reached");
+    engine.enqueue("q", (0..3).map(|_| NewJob::new("n", "{}")).collect()).await.expect("added");
+    // A connection for calls that wait is there after the first such call.
+    let request = |wait_ms| LeaseRequest { order: order(1), wait_ms };
+    engine.lease(&Context::default(), request(60_000)).await.expect("leased");
+    for wait_ms in [0, 60_000] {
+        cutter.lose_next();
+        let error = engine.lease(&Context::default(), request(wait_ms)).await.expect_err("nobody knows");
+        assert_eq!(error.word, Word::Unknown, "{error}");
+        assert!(error.message.contains("jobs may be leased"), "{error}");
+    }
+    engine.stats().await.expect("connected again");
+    cutter.lose_next();
+    assert_eq!(engine.lease_now(order(1)).await.expect_err("nobody knows").word, Word::Unknown);
+    assert_eq!(engine.stats().await.expect("connected again").counts.active, 3);
+}
+
+#[tokio::test]
+async fn a_server_that_only_shakes_hands_is_not_asked_for_ever() {
+    let server = Server::start(config());
+    let cutter = Cutter::before(server.address());
+    let engine = connect(cutter.address).await.expect("reached");
+    let number = engine.enqueue("q", vec![NewJob::new("n", "{}")]).await.expect("added")[0].number;
+    cutter.lose_all_but_handshakes();
+    let patience = Duration::from_secs(20);
+    let error = tokio::time::timeout(patience, engine.wait(number.into(), 3_600_000)).await.expect("it ends");
+    assert_eq!(error.expect_err("no reply ever came").word, Word::Unreachable);
+    let error = tokio::time::timeout(patience, engine.stats()).await.expect("it ends").expect_err("no reply ever came");
+    assert_eq!(error.word, Word::Unreachable, "{error}");
 }
 
 #[tokio::test]

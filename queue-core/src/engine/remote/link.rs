@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::model::{Error, Word};
+use crate::model::{Error, Word, fragment};
 use crate::resp::{ReplyLimits, ReplyReader, RequestWriter, Value};
 use crate::wire;
 
@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a silent server is believed to be there before the kernel asks.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// The first pause before connecting again.
-pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// The longest pause before connecting again, before jitter.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -64,12 +64,12 @@ impl Server {
         let connecting = async {
             let stream = TcpStream::connect((self.host.as_str(), self.port))
                 .await
-                .map_err(|error| self.unreachable(&reason(&error)))?;
+                .map_err(|error| self.unreachable(&fragment(&error)))?;
             let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
             stream
                 .set_nodelay(true)
                 .and_then(|()| socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive))
-                .map_err(|error| self.unreachable(&reason(&error)))?;
+                .map_err(|error| self.unreachable(&fragment(&error)))?;
             self.greet(Link { stream, reader: ReplyReader::new(ReplyLimits::default()) }).await
         };
         let late = || self.unreachable(&format!("no answer within {} s", CONNECT.as_secs()));
@@ -86,7 +86,7 @@ impl Server {
         }
         RequestWriter::write(&mut out, &[b"CLIENT", b"SETINFO", b"LIB-NAME", b"longshore"]);
         RequestWriter::write(&mut out, &[b"CLIENT", b"SETINFO", b"LIB-VER", env!("CARGO_PKG_VERSION").as_bytes()]);
-        let broken = |error: io::Error| self.unreachable(&reason(&error));
+        let broken = |error: io::Error| self.unreachable(&fragment(&error));
         link.stream.write_all(&out).await.map_err(broken)?;
         match link.reply().await.map_err(broken)? {
             Value::Map(fields) if is_longshore(&fields) => {}
@@ -132,7 +132,7 @@ impl Link {
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
             if self.stream.read_buf(self.reader.buffer_mut()).await? == 0 {
-                return Err(closed());
+                return Err(hung_up());
             }
         }
     }
@@ -145,16 +145,8 @@ impl Link {
 }
 
 /// The other side closed the connection.
-pub(super) fn closed() -> io::Error {
+pub(super) fn hung_up() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it")
-}
-
-/// An I/O error's text, without the number behind it.
-pub(super) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let first = text.chars().next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
-    first + text.get(1..).unwrap_or_default()
 }
 
 /// Pauses between attempts to connect: doubling, with jitter, so that many clients do not come back at once.

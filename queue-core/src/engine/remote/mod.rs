@@ -10,7 +10,6 @@ mod resend;
 mod waiting;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -19,13 +18,11 @@ use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply, Stats,
     Word, WorkerView,
 };
-use crate::wire::{self, Request, Response};
+use crate::wire::{self, Request, Response, mismatch};
 use link::Server;
 use pipeline::{Failure, Pipeline};
+use resend::{Asked, Resending};
 use waiting::Pool;
-
-/// How long a call is sent again for, after its connection was lost.
-const RESEND_FOR: Duration = Duration::from_secs(5);
 
 /// An engine behind a server; see [`crate::connect()`].
 pub struct RemoteEngine {
@@ -61,10 +58,10 @@ impl RemoteEngine {
         }
     }
 
-    /// Asks what does not wait; a request that is safe to repeat is sent again while its replies get lost.
-    async fn ask(&self, context: &Context, request: &Request, safe: bool) -> Result<Response, Error> {
+    /// Asks what does not wait.
+    async fn ask(&self, context: &Context, request: &Request, asked: Asked) -> Result<Response, Error> {
         let encode = |out: &mut bytes::BytesMut| smallvec::smallvec![wire::encode(request, context, out)];
-        let mut answers = self.send(encode, safe, false).await?;
+        let mut answers = self.send(encode, asked).await?;
         answers.pop().ok_or_else(mismatch)?
     }
 
@@ -72,43 +69,30 @@ impl RemoteEngine {
     async fn send(
         &self,
         encode: impl Fn(&mut bytes::BytesMut) -> pipeline::Forms,
-        safe: bool,
-        writes: bool,
+        asked: Asked,
     ) -> Result<Vec<Result<Response, Error>>, Error> {
-        let mut lost: Option<Error> = None;
-        let until = tokio::time::Instant::now() + RESEND_FOR;
+        let mut resending = Resending::default();
         loop {
             let failed = match self.pipeline.submit(&encode).await {
                 // A server that is still recovering has the last attempt's outcome in its log, so asking goes on.
                 Ok(answers) => match refusal(&answers) {
-                    Some(error) if lost.is_some() && error.word == Word::Loading => error,
+                    Some(error) if resending.loss().is_some() && error.word == Word::Loading => error,
                     Some(error) => return Err(error),
                     None => return Ok(answers),
                 },
-                Err(Failure::Unsent(error)) if lost.is_none() => return Err(error),
-                Err(Failure::Unsent(error)) => error,
-                Err(Failure::Lost(error)) if safe => {
-                    lost = Some(error.clone());
+                Err(Failure::Lost(error)) if asked.again() => {
+                    resending.lost(&error);
                     error
                 }
-                Err(Failure::Lost(error)) => return Err(unknown(&error, writes)),
+                Err(Failure::Lost(error)) => return Err(asked.answer(&error)),
+                Err(Failure::Unsent(error)) => error,
+                Err(Failure::Closed) => return Err(resending.loss().map_or_else(closed, |lost| asked.answer(lost))),
             };
-            if tokio::time::Instant::now() >= until {
-                return Err(unknown(lost.as_ref().unwrap_or(&failed), writes));
+            if !resending.pause().await {
+                return Err(resending.loss().map_or(failed, |lost| asked.answer(lost)));
             }
-            // A server that answers LOADING is asked a few times a second; where none answers, connecting paces itself.
-            tokio::time::sleep(link::PAUSE_FIRST).await;
         }
     }
-}
-
-/// What a caller is told whose reply was lost.
-fn unknown(lost: &Error, writes: bool) -> Error {
-    if !writes {
-        return lost.clone();
-    }
-    let hint = "it may or may not be stored; send it again where every job has an id";
-    Error::new(Word::Unknown, format!("{}: {hint}", lost.message))
 }
 
 /// The error that concerns all requests of a call, if there is one: nothing was applied, or nobody knows.
@@ -123,8 +107,9 @@ fn refusal(answers: &[Result<Response, Error>]) -> Option<Error> {
     answers.iter().all(|answer| general(answer).is_some()).then_some(first)
 }
 
-fn mismatch() -> Error {
-    Error::new(Word::Err, "the server's reply does not belong to the request; are both sides of one version?")
+/// What every call answers once this engine is closed.
+fn closed() -> Error {
+    Error::new(Word::Unreachable, "the engine is closed; open it again")
 }
 
 /// Takes the one kind of response that a request has.
@@ -147,12 +132,10 @@ impl Engine for RemoteEngine {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let safe = commands.iter().all(resend::is_safe);
-        let writes = commands.iter().any(|command| !resend::reads(command));
         let encode = |out: &mut bytes::BytesMut| {
             commands.iter().map(|command| wire::encode_command(command, context, out)).collect()
         };
-        let answers = self.send(encode, safe, writes).await?;
+        let answers = self.send(encode, Asked::by(&commands)).await?;
         let replies = answers.into_iter().map(|answer| expect!(answer?, Response::Reply(reply) => reply));
         Ok(replies.collect())
     }
@@ -162,8 +145,8 @@ impl Engine for RemoteEngine {
         let request = Request::Lease(request);
         // Never sent again by itself: the caller has to say first which leases it knows, see `Beat::reconnected`.
         let response = match waits {
-            0 => self.ask(context, &request, false).await?,
-            _ => self.pool.ask(context, &request, waits).await.map_err(Failure::into_error)?,
+            0 => self.ask(context, &request, Asked::Leases).await?,
+            _ => self.pool.ask(context, &request, waits).await.map_err(|failure| failure.answer(Asked::Leases))?,
         };
         expect!(response, Response::Reply(Reply::Leased(leased)) => leased)
     }
@@ -179,7 +162,10 @@ impl Engine for RemoteEngine {
         let ask = |wait_ms| Request::Events { cursor: cursor.clone(), limit, wait_ms };
         let response = if from_now {
             // Sent again it would begin later, and what happened in between would be missing.
-            self.pool.ask(&Context::default(), &ask(wait_ms), wait_ms).await.map_err(Failure::into_error)?
+            self.pool
+                .ask(&Context::default(), &ask(wait_ms), wait_ms)
+                .await
+                .map_err(|failure| failure.answer(Asked::Reads))?
         } else {
             self.pool.ask_again(ask, wait_ms).await?
         };
@@ -187,12 +173,12 @@ impl Engine for RemoteEngine {
     }
 
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
-        let response = self.ask(&Context::default(), &Request::Beat(Box::new(beat)), true).await?;
+        let response = self.ask(&Context::default(), &Request::Beat(Box::new(beat)), Asked::Repeats).await?;
         expect!(response, Response::Orders(orders) => orders)
     }
 
     async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
-        let response = self.ask(&Context::default(), &Request::Workers, true).await?;
+        let response = self.ask(&Context::default(), &Request::Workers, Asked::Reads).await?;
         expect!(response, Response::Workers(workers) => workers)
     }
 

@@ -15,8 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::link::{Link, Pauses, Server, closed, reason};
-use crate::model::{Error, Word};
+use super::closed;
+use super::link::{Link, Pauses, Server, hung_up};
+use super::resend::Asked;
+use crate::model::{Error, fragment};
 use crate::wire::{self, Form, Response};
 
 /// Batches that may be in flight: one that the server works on, and one behind it, so that it need not wait for us.
@@ -34,12 +36,17 @@ pub(super) enum Failure {
     Unsent(Error),
     /// It was sent, and its reply did not come.
     Lost(Error),
+    /// No server had it, nor will one: this engine is closed.
+    Closed,
 }
 
 impl Failure {
-    pub(super) fn into_error(self) -> Error {
+    /// What a caller is told who asked once.
+    pub(super) fn answer(self, asked: Asked) -> Error {
         match self {
-            Self::Unsent(error) | Self::Lost(error) => error,
+            Self::Unsent(error) => error,
+            Self::Lost(error) => asked.answer(&error),
+            Self::Closed => closed(),
         }
     }
 }
@@ -102,7 +109,7 @@ impl Pipeline {
         {
             let mut queue = self.shared.queue();
             if queue.closed {
-                return Err(Failure::Unsent(gone()));
+                return Err(Failure::Closed);
             }
             let forms = encode(&mut queue.out);
             let answers = Vec::with_capacity(forms.len());
@@ -110,7 +117,7 @@ impl Pipeline {
         }
         self.shared.work.notify_one();
         // The task ends only with its runtime while callers wait.
-        answers.await.unwrap_or_else(|_| Err(Failure::Lost(gone())))
+        answers.await.unwrap_or_else(|_| Err(Failure::Lost(closed())))
     }
 
     /// Waits for what was asked, and closes the connection.
@@ -137,10 +144,6 @@ impl Drop for Pipeline {
     }
 }
 
-fn gone() -> Error {
-    Error::new(Word::Unreachable, "this engine is closed; open it again")
-}
-
 /// Tells whoever waits for the end, however the task ends.
 struct Ended(Arc<Shared>);
 
@@ -152,7 +155,7 @@ impl Drop for Ended {
             queue.ended = true;
             std::mem::take(&mut queue.pending)
         };
-        unsent.into_iter().for_each(|pending| pending.fail(Failure::Unsent(gone())));
+        unsent.into_iter().for_each(|pending| pending.fail(Failure::Closed));
         self.0.ended.notify_waiters();
     }
 }
@@ -214,7 +217,7 @@ impl<'a> Serving<'a> {
     /// Serves until the connection is lost, and says why; `None` if it was closed on purpose.
     async fn run(mut self) -> Option<String> {
         let ended = self.serve().await;
-        let why = ended.as_ref().err().map(reason)?;
+        let why = ended.as_ref().err().map(|error| fragment(error))?;
         let lost = self.shared.server.lost(&why);
         self.in_flight.drain(..).for_each(|pending| pending.fail(Failure::Lost(lost.clone())));
         Some(why)
@@ -239,7 +242,7 @@ impl<'a> Serving<'a> {
                 biased;
                 came = read.read_buf(self.link.reader.buffer_mut()) => {
                     if came? == 0 {
-                        return Err(closed());
+                        return Err(hung_up());
                     }
                     silence.as_mut().reset(Instant::now() + SILENCE);
                     self.answer()?;
