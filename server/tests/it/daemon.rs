@@ -178,6 +178,7 @@ fn a_low_soft_limit_of_descriptors_is_raised() {
     let hard: u64 = String::from_utf8(hard).expect("text").trim().parse().unwrap_or(u64::MAX);
     let daemon = Daemon::spawn(with_limit("ulimit -Sn 80", &["--engine", "memory:"]));
     assert_eq!(daemon.client().figure("maxclients"), 10_000.min(hard - 64));
+    assert_eq!(daemon.stop().0, Some(0));
 }
 
 #[test]

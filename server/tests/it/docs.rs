@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use clap::CommandFactory;
+use queue_core::resp::Value;
 
 const PAGE: &str = include_str!("../../../docs/config.md");
 
@@ -44,4 +45,22 @@ fn the_example_file_is_taken() {
         .expect("the program is built");
     let message = String::from_utf8(server.stderr).expect("text");
     assert_eq!(message, "longshore-server: listen is nowhere; allowed: HOST:PORT, such as 127.0.0.1:7600\n");
+}
+
+#[test]
+fn every_command_of_a_connection_and_every_figure_stands_on_the_protocols_page() {
+    let page = include_str!("../../../docs/protocol.md");
+    let server = crate::common::Server::start(crate::common::config());
+    let mut client = server.client();
+    let Value::Array(names) = client.ask("COMMAND LIST") else { panic!("a list") };
+    for name in names {
+        let Value::Bulk(name) = name else { panic!("{name:?}") };
+        let name = String::from_utf8(name).expect("text").to_uppercase();
+        assert!(page.contains(&format!("`{name}")) || page.contains(&format!("### {name}\n")), "{name}");
+    }
+    let info = client.text("INFO");
+    let fields = info.lines().filter_map(|line| Some(line.split_once(':')?.0));
+    for field in fields.filter(|field| !field.starts_with("jobs_")) {
+        assert!(page.contains(&format!("`{field}`")), "{field}");
+    }
 }
