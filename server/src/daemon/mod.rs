@@ -133,6 +133,8 @@ fn start_log(format: LogFormat) -> Result<(), Error> {
     let allowed = "a level (error, warn, info, debug or trace), perhaps by module: info,server=debug";
     let filter = EnvFilter::try_new(&filter).map_err(|_| Error::bad_arg(LOG_FILTER, &filter, allowed))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Where nobody reads the log any more, telling so there would panic: the thread of the signals would end by it.
+    let log = log.log_internal_errors(false);
     match format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
