@@ -6,7 +6,6 @@
 use std::num::NonZeroU64;
 
 use super::Machine;
-use super::digest::Mix;
 use super::event::{Blob, Due, Event, NewRow, Next};
 use super::more::{CancelMark, Failure, LeaseRow, LogChunk, More, Runs};
 use super::queue::{Queue, Tree};
@@ -48,7 +47,7 @@ impl Machine {
     }
 
     /// Puts a row, as it is now, into what is known of all rows together.
-    fn count_in(&mut self, number: u64) {
+    pub(super) fn count_in(&mut self, number: u64) {
         if let Some(row) = self.rows.get(number) {
             self.rows_digest ^= row.digest(number);
             self.more_bytes += row.bytes_beside();
@@ -462,17 +461,9 @@ impl Machine {
             entry.set_by.remove(field);
             merged_map.remove(field);
         }
-        entry.settings = serde_json::from_value(merged).expect(expect);
-        if let Some(config) = config {
-            entry.config = serde_json::from_str(config).expect(expect);
-        }
-        let text = |value: &_| serde_json::to_string(value).expect(expect);
-        let mut digest = Mix(0);
-        digest.add_bytes(text(&entry.settings).as_bytes()).add_bytes(text(&entry.config).as_bytes());
-        for (field, actor) in &entry.set_by {
-            digest.add_bytes(field.as_bytes()).add_bytes(actor.as_bytes());
-        }
-        entry.settings_digest = digest.0;
+        let config = config.map(|config| serde_json::from_str(config).expect(expect));
+        let config = config.unwrap_or_else(|| entry.config.clone());
+        entry.set(serde_json::from_value(merged).expect(expect), config);
         for tree in Tree::ALL {
             self.refresh(queue, tree);
         }

@@ -20,6 +20,7 @@ mod orders;
 mod queue;
 mod record;
 mod rows;
+mod snapshot;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ pub use chance::Chance;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
 pub use record::{decode, encode, is_skippable, kind_of};
+pub use snapshot::{Restore, Wrong};
 
 use bytes::Bytes;
 use operations::Operation;

@@ -24,24 +24,50 @@ const KEPT: usize = 100;
 /// One operation.
 #[derive(Debug)]
 pub(super) struct Operation {
-    verb: BulkVerb,
-    filter: JobFilter,
+    pub(super) verb: BulkVerb,
+    pub(super) filter: JobFilter,
     /// The newest token when it began.
-    last_token: LeaseToken,
+    pub(super) last_token: LeaseToken,
     pub(super) state: OperationState,
     pub(super) cursor: String,
     pub(super) looked_at: u64,
     pub(super) changed: u64,
-    actor: String,
-    reason: String,
-    started_at: u64,
+    pub(super) actor: String,
+    pub(super) reason: String,
+    pub(super) started_at: u64,
     pub(super) ended_at: Option<u64>,
     /// Of what it began as.
     pub(super) begun_digest: u64,
 }
 
 impl Operation {
-    fn is_running(&self) -> bool {
+    /// One that has done nothing yet; `filter` is JSON.
+    pub(super) fn begin(
+        verb: BulkVerb,
+        last_token: LeaseToken,
+        filter: &str,
+        by: By<'_>,
+        at: u64,
+    ) -> serde_json::Result<Self> {
+        let mut begun = Mix(verb as u64);
+        begun.add_bytes(filter.as_bytes()).add_bytes(by.actor.as_bytes()).add_bytes(by.reason.as_bytes());
+        Ok(Self {
+            verb,
+            filter: serde_json::from_str(filter)?,
+            last_token,
+            state: OperationState::Running,
+            cursor: String::new(),
+            looked_at: 0,
+            changed: 0,
+            actor: by.actor.to_owned(),
+            reason: by.reason.to_owned(),
+            started_at: at,
+            ended_at: None,
+            begun_digest: begun.add(last_token.0).add(at).0,
+        })
+    }
+
+    pub(super) fn is_running(&self) -> bool {
         self.state == OperationState::Running
     }
 }
@@ -201,22 +227,8 @@ impl Machine {
         match *event {
             Event::OperationStarted { operation, verb, last_token, filter, by } => {
                 self.last_operation = self.last_operation.max(operation);
-                let mut begun = Mix(verb as u64);
-                begun.add_bytes(filter.as_bytes()).add_bytes(by.actor.as_bytes()).add_bytes(by.reason.as_bytes());
-                let started = Operation {
-                    verb,
-                    filter: serde_json::from_str(filter).expect("a filter in the journal is the model's"),
-                    last_token,
-                    state: OperationState::Running,
-                    cursor: String::new(),
-                    looked_at: 0,
-                    changed: 0,
-                    actor: by.actor.to_owned(),
-                    reason: by.reason.to_owned(),
-                    started_at: at,
-                    ended_at: None,
-                    begun_digest: begun.add(last_token.0).add(at).0,
-                };
+                let started = Operation::begin(verb, last_token, filter, by, at);
+                let started = started.expect("a filter in the journal is the model's");
                 self.operations.insert(operation, started);
                 self.running.insert(operation);
             }

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::digest::Mix;
 use super::rows::{RETURNED, Rows};
 use super::tables::RememberedIds;
 use crate::model::{Limits, QueueCounts, QueueSettings};
@@ -193,7 +194,20 @@ impl Lane {
 
 impl Queue {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.into(), back: 1, front: -1, heads: [NEVER; TREES], ..Self::default() }
+        let mut queue = Self { name: name.into(), back: 1, front: -1, heads: [NEVER; TREES], ..Self::default() };
+        queue.set(QueueSettings::default(), QueueSettings::default());
+        queue
+    }
+
+    /// Takes settings, and the file's; `set_by` says by whom, and is up to date.
+    pub(crate) fn set(&mut self, settings: QueueSettings, config: QueueSettings) {
+        let text = |value: &_| serde_json::to_string(value).expect("settings are plain data");
+        let mut digest = Mix(0);
+        digest.add_bytes(text(&settings).as_bytes()).add_bytes(text(&config).as_bytes());
+        for (field, actor) in &self.set_by {
+            digest.add_bytes(field.as_bytes()).add_bytes(actor.as_bytes());
+        }
+        (self.settings, self.config, self.settings_digest) = (settings, config, digest.0);
     }
 
     pub(crate) fn tree(&self, tree: Tree) -> &BTreeSet<(u64, u64)> {

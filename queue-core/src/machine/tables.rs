@@ -2,6 +2,7 @@
 //!
 //! Each is deterministic: what it answers follows from the events alone, never from a hash map's order.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
@@ -116,24 +117,44 @@ impl<T: Value> Interned<T> {
         self.free.first().copied().unwrap_or(self.places() as u32)
     }
 
-    fn places(&self) -> usize {
+    /// Numbers that were ever given, whether somebody has them or not.
+    pub(crate) fn places(&self) -> usize {
         (self.values.len() - 1) * PART + self.values.last().map_or(0, Vec::len)
     }
 
     /// Adds a value under a number that is free.
     pub(crate) fn insert(&mut self, number: u32, value: T) {
         while self.places() <= number as usize {
-            self.free.insert(self.places() as u32);
-            if self.values.last().is_some_and(|part| part.len() == PART) {
-                self.values.push(Vec::new());
-            }
-            self.values.last_mut().expect("there is always a part").push(None);
+            self.pass_over();
         }
         assert!(self.free.remove(&number), "a number in use is not given again");
         self.digest ^= Self::digest_of(number, &value);
         self.bytes_beside += 2 * value.bytes_beside();
         self.numbers.insert(value.clone(), number);
         *self.entry(number) = Some((value, 0));
+    }
+
+    /// The next number is nobody's.
+    pub(crate) fn pass_over(&mut self) {
+        self.free.insert(self.places() as u32);
+        if self.values.last().is_some_and(|part| part.len() == PART) {
+            self.values.push(Vec::new());
+        }
+        self.values.last_mut().expect("there is always a part").push(None);
+    }
+
+    /// Every number's value up to the last in use, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&T>> {
+        let places = self.places();
+        let backwards = (0..places as u32).rev();
+        let unused = self.free.iter().rev().zip(backwards).take_while(|&(&free, place)| free == place).count();
+        self.values.iter().flatten().take(places - unused).map(|entry| Some(&entry.as_ref()?.0))
+    }
+
+    /// Whether somebody has this number.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        let entry = self.values.get(number as usize / PART).and_then(|part| part.get(number as usize % PART));
+        entry.is_some_and(Option::is_some)
     }
 
     fn entry(&mut self, number: u32) -> &mut Option<(T, u64)> {
@@ -208,6 +229,10 @@ impl Default for Ids {
 impl Ids {
     pub(crate) fn set_key(&mut self, key: [u64; 2]) {
         self.key = key;
+    }
+
+    pub(crate) const fn key(&self) -> [u64; 2] {
+        self.key
     }
 
     pub(crate) fn digest(&self, queue: u32, id: &str) -> IdDigest {
@@ -316,12 +341,22 @@ pub(crate) struct SettledTokens {
 
 #[derive(Debug)]
 struct SettledPage {
-    bits: Box<[u64; 64]>,
+    bits: Box<[u64; SETTLED_WORDS]>,
     last: u64,
     digest: u64,
 }
 
-const BITS: u64 = 4_096;
+/// Words of 64 tokens in a page.
+pub(crate) const SETTLED_WORDS: usize = 64;
+const BITS: u64 = 64 * SETTLED_WORDS as u64;
+
+/// A page of settled tokens: which of the tokens from `number` · 4,096 on are, and when the last of them was.
+#[derive(Debug)]
+pub(crate) struct SettledBits<'a> {
+    pub(crate) number: u64,
+    pub(crate) last: u64,
+    pub(crate) bits: &'a [u64; SETTLED_WORDS],
+}
 
 impl SettledPage {
     fn digest(&self, number: u64) -> u64 {
@@ -346,14 +381,34 @@ impl SettledTokens {
             self.digest ^= page.digest(number);
         }
         let page = self.pages.entry(number);
-        let page = page.or_insert_with(|| SettledPage { bits: Box::new([0; 64]), last: now, digest: 0 });
+        let page = page.or_insert_with(|| SettledPage { bits: Box::new([0; SETTLED_WORDS]), last: now, digest: 0 });
         let (word, bit) = ((token.0 % BITS / 64) as usize, 1 << (token.0 % 64));
         if page.bits[word] & bit == 0 {
             page.bits[word] |= bit;
-            page.digest ^= Mix(token.0).add(0).0;
+            page.digest ^= Self::digest_of(token.0);
         }
         page.last = now;
         self.digest ^= page.digest(number);
+    }
+
+    /// Every page, ascending.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = SettledBits<'_>> {
+        self.pages.iter().map(|(&number, page)| SettledBits { number, last: page.last, bits: &page.bits })
+    }
+
+    /// Adds a whole page, unless there is one already.
+    pub(crate) fn load(&mut self, number: u64, last: u64, bits: [u64; SETTLED_WORDS]) -> Option<()> {
+        let Entry::Vacant(place) = self.pages.entry(number) else { return None };
+        let first = number.checked_mul(BITS)?;
+        let is_set = |token: &u64| bits[(token / 64) as usize] & 1 << (token % 64) != 0;
+        let digest = (0..BITS).filter(is_set).fold(0, |digest, token| digest ^ Self::digest_of(first + token));
+        let page = place.insert(SettledPage { bits: Box::new(bits), last, digest });
+        self.digest ^= page.digest(number);
+        Some(())
+    }
+
+    fn digest_of(token: u64) -> u64 {
+        Mix(token).add(0).0
     }
 
     pub(crate) fn contains(&self, token: LeaseToken) -> bool {
@@ -366,7 +421,7 @@ impl SettledTokens {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let page = allocated(size_of::<[u64; 64]>()) + allocated(2 * size_of::<SettledPage>());
+        let page = allocated(size_of::<[u64; SETTLED_WORDS]>()) + allocated(2 * size_of::<SettledPage>());
         self.pages.len() as u64 * page
     }
 }

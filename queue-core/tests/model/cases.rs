@@ -123,6 +123,9 @@ fn a_timeline_keeps_the_first_and_the_last_leases() {
     let mut store = started();
     enqueue(&mut store, "q", 1, JobOptions::default());
     for at in 0..130 {
+        if at == 110 {
+            store.fork();
+        }
         let leased = lease(&mut store, later(at), "q", 1).remove(0);
         let lease = LeaseRef { number: leased.number, token: leased.token };
         let settlements = vec![Settlement { lease, outcome: Outcome::Release }];
@@ -302,6 +305,11 @@ fn changed(event: Event<'_>) -> Option<Event<'_>> {
         }
         Event::Expired { .. } | Event::Cancelled { .. } => return None,
     })
+}
+
+#[test]
+fn a_snapshot_may_be_taken_after_any_event() {
+    a_bit_of_everything().restore_after_each_event();
 }
 
 #[test]

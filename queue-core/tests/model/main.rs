@@ -1,13 +1,15 @@
 //! Random commands on the state machine beside a naive model: replies, states, orders and counts agree after each step.
 //!
 //! 256 cases a run; `LONGSHORE_MODEL_CASES=20000` sets another number, `LONGSHORE_MODEL_SEED=…` runs one case again and prints its
-//! steps. Restarts replay the recorded events and go on with the machine that they make.
+//! steps. Restarts replay the recorded events and go on with the machine that they make. Beside it goes
+//! one that was restored from a snapshot, and answers the same.
 
 mod agree;
 mod cases;
 mod draw;
 mod naive;
 mod store;
+mod twin;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +24,8 @@ use store::Store;
 
 /// Steps of one case.
 const STEPS: usize = 150;
+/// Steps from one snapshot to the next, on average.
+const SNAPSHOT_EVERY: u64 = 20;
 /// The wall clock when a case begins: 2026.
 const BEGIN_MS: u64 = 1_795_000_000_000;
 
@@ -51,6 +55,10 @@ impl Case {
     }
 
     fn step(&mut self) {
+        if self.draw.below(SNAPSHOT_EVERY) == 0 {
+            self.show(&"a snapshot");
+            self.store.fork();
+        }
         let due = self.store.machine.next_due().0;
         match self.draw.step(&self.model, due) {
             Step::Command(command) => {

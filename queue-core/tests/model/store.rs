@@ -6,14 +6,16 @@ use bytes::Bytes;
 use queue_core::machine::{Blob, Chance, Event, Machine, Sink, decode, encode, kind_of};
 use queue_core::model::{Command, Context, Error, Now, Reply};
 
+use crate::twin::Twin;
+
 /// A record as a journal would keep it: position, steady instant, kind, body.
-type Record = (u64, u64, u16, Vec<u8>);
+pub(crate) type Record = (u64, u64, u16, Vec<u8>);
 
 #[derive(Default)]
 pub(crate) struct Recorder {
-    records: Vec<Record>,
-    next: u64,
-    blobs: BTreeMap<u64, Bytes>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) next: u64,
+    pub(crate) blobs: BTreeMap<u64, Bytes>,
 }
 
 impl Sink for Recorder {
@@ -50,17 +52,18 @@ impl Sink for Recorder {
 pub(crate) struct Store {
     pub(crate) machine: Machine,
     pub(crate) recorder: Recorder,
-    chance: Chance,
+    pub(crate) chance: Chance,
+    pub(crate) twin: Option<Twin>,
 }
 
 impl Store {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { machine: Machine::new(), recorder: Recorder::default(), chance: Chance::new(seed) }
+        Self { machine: Machine::new(), recorder: Recorder::default(), chance: Chance::new(seed), twin: None }
     }
 
     pub(crate) fn apply(&mut self, now: Now, command: &Command) -> Result<Reply, Error> {
         let before = (self.machine.state_hash(), self.recorder.records.len());
-        let reply = self.machine.apply(now, &mut self.chance, &Context::default(), command, &mut self.recorder);
+        let reply = self.both(|machine, chance, sink| machine.apply(now, chance, &Context::default(), command, sink));
         if let Err(error) = &reply {
             let after = (self.machine.state_hash(), self.recorder.records.len());
             assert_eq!(after, before, "what was refused with `{error}` changed something");
@@ -71,8 +74,8 @@ impl Store {
     pub(crate) fn elapse(&mut self, now: Now) {
         // Everything that is due before a bulk operation takes its step: the model knows no budgets.
         loop {
-            while self.machine.elapse(now, &mut self.recorder, usize::MAX) {}
-            if !self.machine.advance_operations(now, &mut self.recorder) {
+            while self.both(|machine, _, sink| machine.elapse(now, sink, usize::MAX)) {}
+            if !self.both(|machine, _, sink| machine.advance_operations(now, sink)) {
                 return;
             }
         }
@@ -80,12 +83,12 @@ impl Store {
 
     /// Starts the broker; whether removal by age is held for an hour.
     pub(crate) fn start(&mut self, now: Now) -> bool {
-        self.machine.start(now, &mut self.chance, &mut self.recorder)
+        self.both(|machine, chance, sink| machine.start(now, chance, sink))
     }
 
     /// Notices a jump of the wall clock.
     pub(crate) fn watch_clock(&mut self, now: Now) -> Option<i64> {
-        self.machine.watch_clock(now, &mut self.recorder)
+        self.both(|machine, _, sink| machine.watch_clock(now, sink))
     }
 
     /// Takes the machine that the recorded events make instead of the one that made them.
@@ -101,6 +104,7 @@ impl Store {
         replayed.drain_released().for_each(drop);
         replayed.forget_signals();
         self.machine = replayed;
+        self.replay_from_snapshot();
     }
 
     /// The last of the first `count` events: its kind, its text, and the hashes of the state after them as they were and

@@ -19,7 +19,7 @@ pub fn decode(kind: u16, body: &[u8]) -> Result<Event<'_>, String> {
         kind::QUEUE_CREATED => Event::QueueCreated { queue: r.u32()?, name: r.text()? },
         kind::NAME_ADDED => Event::NameAdded { name: r.u32()?, text: r.text()? },
         kind::WORKER_ADDED => Event::WorkerAdded { worker: r.u32()?, text: r.text()? },
-        kind::POLICY_ADDED => return decode_policy(r),
+        kind::POLICY_ADDED => Event::PolicyAdded { policy: r.u32()?, value: decode_policy(&mut r)? },
         kind::ENQUEUED => return decode_row(r),
         kind::IDS_FORGOTTEN => Event::IdsForgotten { queue: r.u32()?, count: r.u32()? },
         kind::QUEUE_SET..=kind::OPERATION_ENDED => return decode_administrative(kind, r),
@@ -169,8 +169,8 @@ fn decode_row(mut r: Reader<'_>) -> Result<Event<'_>, Wrong> {
     Ok(Event::Enqueued(row))
 }
 
-fn decode_policy(mut r: Reader<'_>) -> Result<Event<'_>, Wrong> {
-    let (policy, attempts) = (r.u32()?, r.u32()?);
+pub(in crate::machine) fn decode_policy(r: &mut Reader<'_>) -> Result<Policy, Wrong> {
+    let attempts = r.u32()?;
     let kind = if r.u8()? == 0 { BackoffKind::Fixed } else { BackoffKind::Exponential };
     let (delay_ms, max_ms) = (r.u64()?, r.u64()?);
     let backoff = Backoff { kind, delay_ms, max_ms, factor_thousandths: r.u32()?, jitter_percent: r.u32()? };
@@ -185,7 +185,7 @@ fn decode_policy(mut r: Reader<'_>) -> Result<Event<'_>, Wrong> {
         *target = Some(u64_of(bytes)?);
         Ok(true)
     })?;
-    Ok(Event::PolicyAdded { policy, value })
+    Ok(value)
 }
 
 fn decode_by<'a>(r: &mut Reader<'a>) -> Result<By<'a>, Wrong> {

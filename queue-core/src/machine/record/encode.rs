@@ -202,7 +202,7 @@ fn encode_row(mut w: Writer<'_>, row: &NewRow<'_>) {
     w.field_unless_empty(field::HEADERS, row.headers);
 }
 
-fn encode_policy(w: &mut Writer<'_>, policy: &Policy) {
+pub(in crate::machine) fn encode_policy(w: &mut Writer<'_>, policy: &Policy) {
     let backoff = &policy.backoff;
     w.u32(policy.attempts).u8((backoff.kind == BackoffKind::Exponential).into());
     w.u64(backoff.delay_ms).u64(backoff.max_ms).u32(backoff.factor_thousandths).u32(backoff.jitter_percent);

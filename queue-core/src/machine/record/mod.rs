@@ -4,11 +4,13 @@
 //! an unknown kind or field is refused unless its number says that it may be skipped (top bit).
 //! Numbers, once given, are never given again.
 
-mod bytes;
+pub(super) mod bytes;
 mod decode;
 mod encode;
 
 pub use decode::decode;
+pub(super) use decode::decode_policy;
+pub(super) use encode::encode_policy;
 pub use encode::{encode, kind_of};
 
 /// Top bit of a kind or field number: who does not know it may skip it.

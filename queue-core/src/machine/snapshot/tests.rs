@@ -1,0 +1,246 @@
+//! The parts byte by byte, and what is refused by name. That a restored machine is the one that was saved is tried with
+//! random commands in the model's tests.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::{Blob, Chance, Event, Sink};
+use super::{Machine, Restore, kind};
+use crate::model::{
+    Command, Context, JobOptions, LeaseOrder, LeaseRef, NewJob, Now, Outcome, QueueSettings, Reply, SettingsPatch,
+    Settlement,
+};
+
+const NOW: Now = Now { steady: 0x100, wall: 0x300 };
+
+type Parts = Vec<(u16, Vec<u8>)>;
+
+/// Every record takes 64 bytes, and nothing is kept.
+struct Frame(u64);
+
+impl Sink for Frame {
+    fn append(&mut self, _at: u64, _event: &Event<'_>) -> u64 {
+        self.0 += 64;
+        self.0
+    }
+
+    fn release(&mut self, _blob: Blob) {}
+
+    fn read(&self, _blob: Blob) -> Bytes {
+        Bytes::new()
+    }
+
+    fn blob_bytes(&self) -> u64 {
+        0
+    }
+}
+
+struct Store {
+    machine: Machine,
+    frame: Frame,
+}
+
+impl Store {
+    fn new() -> Self {
+        let mut store = Self { machine: Machine::new(), frame: Frame(0) };
+        store.machine.start(NOW, &mut Chance::new(1), &mut store.frame);
+        store
+    }
+
+    fn done(&mut self, command: &Command) -> Reply {
+        let reply = self.machine.apply(NOW, &mut Chance::new(1), &Context::default(), command, &mut self.frame);
+        reply.expect("a sound command")
+    }
+
+    fn enqueue(&mut self, count: usize, options: JobOptions) {
+        let job = NewJob { options: Arc::new(options), ..NewJob::new("send", "{}") };
+        self.done(&Command::Enqueue { queue: "q".to_owned(), jobs: vec![job; count] });
+    }
+
+    /// Leases one job and fails it for good.
+    fn fail_one(&mut self) {
+        let order = LeaseOrder { queues: vec!["q".to_owned()], limit: 1, worker: "w".to_owned(), lease_ms: None };
+        let Reply::Leased(leased) = self.done(&Command::Lease(order)) else { panic!("jobs are leased") };
+        let lease = LeaseRef { number: leased[0].number, token: leased[0].token };
+        let outcome = Outcome::Fail { kind: "exit".to_owned(), error: "1".to_owned(), retryable: false };
+        self.done(&Command::Settle { settlements: vec![Settlement { lease, outcome }], then_lease: None });
+    }
+
+    fn parts(&self) -> Parts {
+        let mut parts = Parts::new();
+        self.machine.save(&mut |kind, body| parts.push((kind, body.to_vec())));
+        parts
+    }
+}
+
+fn restore(parts: &Parts) -> Result<Machine, String> {
+    let mut restore = Restore::new();
+    for (kind, body) in parts {
+        restore.part(*kind, body).map_err(|wrong| wrong.to_string())?;
+    }
+    restore.finish().map_err(|wrong| wrong.to_string())
+}
+
+fn body(parts: &mut Parts, wanted: u16) -> &mut Vec<u8> {
+    &mut parts.iter_mut().find(|(kind, _)| *kind == wanted).expect("a part of this kind").1
+}
+
+/// Changes the body of the first part of a kind; what restoring says.
+fn refused(store: &Store, kind: u16, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut parts = store.parts();
+    change(body(&mut parts, kind));
+    restore(&parts).expect_err("a part was changed")
+}
+
+fn with_a_job() -> Store {
+    let mut store = Store::new();
+    store.enqueue(1, JobOptions::default());
+    store
+}
+
+#[test]
+fn an_empty_machine_is_one_part() {
+    let store = Store { machine: Machine::new(), frame: Frame(0) };
+    let parts = store.parts();
+    assert_eq!(parts, [(kind::STORE, vec![0; 48])]);
+    assert_eq!(restore(&parts).map(|machine| machine.state_hash()), Ok(Machine::new().state_hash()));
+}
+
+#[test]
+fn a_waiting_job_is_65_bytes() {
+    let store = with_a_job();
+    let (kind, body) = store.parts().pop().expect("parts");
+    let mut expected = Vec::new();
+    // Number, payload, queue, name, policy.
+    expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]);
+    expected.extend([0; 12]);
+    // Since when it waits, its place, when it was enqueued.
+    expected.extend([0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    // Attempt, stalls, priority, state, detail, flags.
+    expected.extend([0; 9]);
+    assert_eq!((kind, body), (kind::ROW, expected));
+}
+
+#[test]
+fn what_hangs_on_a_job_is_restored() {
+    let mut store = Store::new();
+    let tags = vec!["a".to_owned(), "b".to_owned()];
+    let headers = [("trace".to_owned(), "1".to_owned())].into();
+    let id = Some("order-1".to_owned());
+    store.enqueue(1, JobOptions { id, tags, headers, keep_ms: Some(5), ..JobOptions::default() });
+    store.fail_one();
+    let set = QueueSettings { stalls: Some(7), ..QueueSettings::default() };
+    store.done(&Command::SetQueue { queue: "q".to_owned(), patch: SettingsPatch { set, reset: Vec::new() } });
+    store.done(&Command::Pause { queue: "q".to_owned() });
+    let parts = store.parts();
+    let kinds: Vec<u16> = parts.iter().map(|(kind, _)| *kind).collect();
+    let expected = [kind::STORE, kind::NAMES, kind::WORKERS, kind::POLICIES, kind::QUEUE, kind::SETTLED, kind::ROW];
+    assert_eq!(kinds, expected);
+    let restored = restore(&parts).expect("what was saved");
+    restored.assert_invariants();
+    assert_eq!(restored.state_hash(), store.machine.state_hash());
+    assert_eq!(restored.live_blobs(), store.machine.live_blobs());
+    assert_eq!(restored.live_blobs().len(), 3, "payload, headers and error");
+}
+
+#[test]
+fn many_small_things_share_a_part_and_stay_in_order() {
+    let mut store = Store::new();
+    for at in 0..3_000 {
+        let job = NewJob::new(format!("job-{at:04}-{}", "x".repeat(40)), "{}");
+        let options = JobOptions { id: Some(format!("id-{at}")), ..JobOptions::default() };
+        store.done(&Command::Enqueue { queue: "q".to_owned(), jobs: vec![job.with(options)] });
+    }
+    // Names in the middle and at the end are nobody's.
+    for number in (100..200).chain(1_000..2_000).chain(2_900..3_001) {
+        let job = crate::model::JobNumber(number).into();
+        let verb = crate::model::JobVerb::Remove { force: false };
+        store.done(&Command::Job { job, verb });
+    }
+    let parts = store.parts();
+    let of = |wanted| parts.iter().filter(|(kind, _)| *kind == wanted).count();
+    assert!(of(kind::NAMES) > 1 && of(kind::REMEMBERED) > 1);
+    assert!(parts.iter().all(|(_, body)| body.len() < 33 << 10));
+    let mut restored = Store { machine: restore(&parts).expect("what was saved"), frame: Frame(1 << 20) };
+    restored.machine.assert_invariants();
+    assert_eq!(restored.machine.state_hash(), store.machine.state_hash());
+    assert!(restored.parts() == parts);
+    // Numbers that are free are given again in the same order, and ids are remembered.
+    for at in 0..3 {
+        let job = NewJob::new(format!("new-{at}"), "{}");
+        let old = NewJob::new("old", "{}").with(JobOptions { id: Some("id-150".to_owned()), ..JobOptions::default() });
+        let command = Command::Enqueue { queue: "q".to_owned(), jobs: vec![job, old] };
+        assert_eq!(restored.done(&command), store.done(&command));
+    }
+    assert!(restored.parts().iter().zip(&store.parts()).all(|(one, other)| one.0 == kind::ROW || one == other));
+}
+
+#[test]
+fn kinds_and_fields_that_are_unknown_are_refused_unless_they_may_be_skipped() {
+    let store = with_a_job();
+    let mut parts = store.parts();
+    parts.push((0x7fff, Vec::new()));
+    assert_eq!(restore(&parts).map(|_| ()), Err("part of kind 32767: unknown to this version".to_owned()));
+    parts.last_mut().expect("just pushed").0 = 0xffff;
+    assert!(restore(&parts).is_ok());
+    let field = [0x7f, 1, 0, 0, 0, 9];
+    let refused = refused(&store, kind::ROW, |body| body.extend(field));
+    assert_eq!(refused, "part of kind 9: field 127 is unknown to this version");
+    body(&mut parts, kind::ROW).extend([0xff, 1, 0, 0, 0, 9]);
+    assert!(restore(&parts).is_ok());
+}
+
+#[test]
+fn parts_that_do_not_go_together_are_refused_by_name() {
+    let store = with_a_job();
+    let without = |wanted: u16| {
+        let parts = store.parts().into_iter().filter(|(kind, _)| *kind != wanted).collect();
+        restore(&parts).expect_err("a part is missing")
+    };
+    assert_eq!(without(kind::STORE), "part of kind 2: a snapshot has one part that it begins with");
+    assert_eq!(without(kind::NAMES), "part of kind 9: job #1: name 0 is not there");
+    assert_eq!(without(kind::POLICIES), "part of kind 9: job #1: policy 0 is not there");
+    assert_eq!(without(kind::QUEUE), "part of kind 9: job #1: queue 0 is not there");
+    assert!(without(kind::ROW).starts_with("the books of queue q do not balance"), "{}", without(kind::ROW));
+    assert_eq!(restore(&Vec::new()).map(|_| ()), Err("a snapshot without the part that it begins with".to_owned()));
+    let mut parts = store.parts();
+    for kind in [kind::STORE, kind::NAMES, kind::QUEUE, kind::ROW] {
+        let at = parts.iter().position(|part| part.0 == kind).expect("a part of this kind");
+        parts.insert(at, parts[at].clone());
+        restore(&parts).map(|_| ()).expect_err("a part stands twice");
+        parts.remove(at);
+    }
+    assert!(restore(&parts).is_ok());
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    let store = with_a_job();
+    let row = |at: usize, byte: u8| refused(&store, kind::ROW, |body| body[at] = byte);
+    assert_eq!(row(7, 1), "part of kind 9: job #72057594037927937: is numbered beyond the last");
+    assert_eq!(row(39, 0x40), "part of kind 9: job #1: instant 4611686018427388160 is out of range");
+    assert_eq!(row(40, 2), "part of kind 9: job #1: place 2 was never given");
+    assert_eq!(row(62, 9), "part of kind 9: state 9 is unknown");
+    assert_eq!(row(62, 3), "part of kind 9: job #1: no job waits for children in this version");
+    assert_eq!(row(62, 2), "part of kind 9: job #1: was never leased");
+    assert_eq!(row(64, 1), "part of kind 9: job #1: is waiting with flags 1");
+    assert_eq!(row(64, 2), "part of kind 9: job #1: a lease expired and was not counted");
+    let cut = refused(&store, kind::ROW, |body| body.truncate(60));
+    assert_eq!(cut, "part of kind 9: a value of 2 bytes is cut off");
+}
+
+#[test]
+fn a_number_makes_no_room_by_itself() {
+    let store = with_a_job();
+    let mut parts = store.parts();
+    // The last number and the job's own are both beyond what could be held.
+    body(&mut parts, kind::STORE)[24 + 7] = 0x3f;
+    body(&mut parts, kind::ROW)[7] = 0x3e;
+    let restored = restore(&parts).expect("a far number is a number");
+    restored.assert_invariants();
+    assert!(restored.row_bytes() < 100_000, "{} bytes", restored.row_bytes());
+    // A value's number follows from its place.
+    let far = refused(&store, kind::NAMES, |body| body[..4].copy_from_slice(&u32::MAX.to_le_bytes()));
+    assert_eq!(far, "part of kind 2: value 4294967295 comes where 0 is next");
+}
