@@ -325,7 +325,7 @@ impl<S: Storage> Journal<S> {
         [self.seal_due(), sync, self.next.retry_due()].into_iter().flatten().min()
     }
 
-    /// The clean stop: commits what is open, syncs, seals, and gives up the lock.
+    /// The clean stop: commits what is open, syncs, seals, and gives up the lock. Returns the last frontier.
     ///
     /// # Errors
     ///
@@ -333,15 +333,16 @@ impl<S: Storage> Journal<S> {
     ///
     /// # Panics
     ///
-    /// If a commit or maintenance that was begun is not finished.
-    pub fn close(mut self, now_ms: u64) -> Result<(), JournalError> {
+    /// While the journal [is busy](Journal::is_busy).
+    pub fn close(mut self, now_ms: u64) -> Result<Position, JournalError> {
         if self.open.records > 0 {
             self.commit_here(now_ms, false)?;
         }
         if self.unsealed {
             self.commit_here(now_ms, true)?;
         }
-        self.unless_failed(Ok(()))
+        let frontier = self.frontier;
+        self.unless_failed(Ok(frontier))
     }
 
     /// Writes and syncs a seal here and now: the end of recovery.
@@ -359,6 +360,8 @@ impl<S: Storage> Journal<S> {
         if self.committing || self.failed.is_some() {
             return None;
         }
+        // What no reader would take must never reach the disk: behind it a seal would make the whole log corrupt.
+        assert!(self.open.payload_bytes() <= FRAME_BYTES_MAX, "a command fitted what was left of its frame");
         let target = self.target()?;
         self.committing = true;
         let end = self.open.start.plus((self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64);

@@ -45,7 +45,7 @@ impl<S: Storage> Shared<S> {
             let commit = {
                 let mut store = self.lock();
                 if store.files.tail.has_left(position) {
-                    if store.files.tail.journal().is_none() {
+                    if matches!(store.files.tail, Tail::Ring(_)) {
                         // No commit will tell those who read the feed.
                         self.moved.notify_waiters();
                     }
@@ -136,7 +136,8 @@ impl<S: Storage> Shared<S> {
         Ok(())
     }
 
-    /// Waits for what runs, commits what is open, seals, and gives the directory free.
+    /// Waits for what runs, commits what is open, seals, and gives the directory free. After a failure nothing more is
+    /// written: the open frame is thrown away.
     pub(super) async fn close(self: &Arc<Self>) -> Result<(), Error> {
         loop {
             let moved = self.moved.notified();
@@ -144,19 +145,10 @@ impl<S: Storage> Shared<S> {
             moved.as_mut().enable();
             {
                 let mut store = self.lock();
-                if store.closed {
-                    return Ok(());
-                }
                 let busy = store.files.tail.journal().is_some_and(|journal| journal.is_busy());
                 if !busy {
-                    store.closed = true;
-                    store.waiters.clear();
-                    let now = store.now().steady;
-                    let tail = std::mem::replace(&mut store.files.tail, Tail::Ring(super::Ring::default()));
-                    let closed = match tail {
-                        Tail::Journal(journal) => journal.close(now).map_err(|error| journal_error(&error)),
-                        Tail::Ring(_) => Ok(()),
-                    };
+                    let closed = store.close();
+                    drop(store);
                     self.moved.notify_waiters();
                     self.wake.notify_one();
                     return closed;
@@ -200,6 +192,23 @@ impl<S: Storage> Store<S> {
     /// Whether the open frame has to be committed before another command.
     pub(super) fn must_commit(&mut self) -> bool {
         self.files.tail.journal().is_some_and(|journal| journal.must_commit())
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        let frontier = self.files.tail.frontier();
+        let tail = std::mem::replace(&mut self.files.tail, Tail::Closed { frontier });
+        if let Some(error) = &self.failed {
+            // The journal is dropped as it is: a panic may have left half a command in its frame.
+            return Err(error.clone());
+        }
+        self.closed = true;
+        self.waiters.clear();
+        if let Tail::Journal(journal) = tail {
+            let now = self.now().steady;
+            let end = journal.close(now).map_err(|error| self.fail(journal_error(&error).message))?;
+            self.files.tail = Tail::Closed { frontier: end.get() };
+        }
+        Ok(())
     }
 
     fn begin_commit(&mut self) -> Option<Commit<S>> {

@@ -20,6 +20,11 @@ pub(super) enum Tail<S: Storage> {
     Journal(Box<Journal<S>>),
     /// Nothing outlives the process.
     Ring(Ring),
+    /// The engine is closed, or given up after a failure: nothing is appended any more.
+    Closed {
+        /// What may leave: calls that still wait for a later position are never answered with success.
+        frontier: u64,
+    },
 }
 
 /// A record kept in memory.
@@ -78,6 +83,7 @@ impl<S: Storage> Tail<S> {
     pub(super) fn append(&mut self, at: u64, event: &Event<'_>) -> u64 {
         match self {
             Self::Ring(ring) => ring.append(at, event),
+            Self::Closed { .. } => unreachable!("every use of a store looks first whether it is open"),
             Self::Journal(journal) => journal.append(kind_of(event), false, at, |body| encode(event, body)).get(),
         }
     }
@@ -86,6 +92,7 @@ impl<S: Storage> Tail<S> {
     pub(super) fn end(&self) -> u64 {
         match self {
             Self::Ring(ring) => ring.end,
+            Self::Closed { frontier } => *frontier,
             Self::Journal(journal) => journal.end().get(),
         }
     }
@@ -94,6 +101,7 @@ impl<S: Storage> Tail<S> {
     pub(super) fn frontier(&self) -> u64 {
         match self {
             Self::Ring(ring) => ring.end,
+            Self::Closed { frontier } => *frontier,
             Self::Journal(journal) => journal.frontier().get(),
         }
     }
@@ -101,17 +109,14 @@ impl<S: Storage> Tail<S> {
     /// The journal, if there is one.
     pub(super) const fn journal(&mut self) -> Option<&mut Journal<S>> {
         match self {
-            Self::Ring(_) => None,
+            Self::Ring(_) | Self::Closed { .. } => None,
             Self::Journal(journal) => Some(journal),
         }
     }
 
     /// Whether a position is one that has left.
     pub(super) fn has_left(&self, position: u64) -> bool {
-        match self {
-            Self::Ring(_) => true,
-            Self::Journal(journal) => journal.frontier() >= Position::new(position),
-        }
+        self.frontier() >= position
     }
 }
 
