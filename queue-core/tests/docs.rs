@@ -175,6 +175,7 @@ fn the_journals_messages_stand_in_the_page_for_operators() {
         Damage::Missing,
         Damage::HeaderChecksum,
         Damage::Misplaced,
+        Damage::UnknownFlag,
         Damage::Length,
         Damage::PayloadChecksum,
         Damage::Record,

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Position;
 use super::errors::Failure;
 use super::format::{FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::segments::{Preparation, Segment};
 use super::storage::{Storage, StorageFile};
+use super::{FsyncPolicy, Position};
 
 /// Where a frame goes.
 #[derive(Debug)]
@@ -65,6 +65,18 @@ impl<S: Storage> Commit<S> {
     /// Whether running it syncs, which may take long.
     pub fn syncs(&self) -> bool {
         self.sync_after || self.sync_before || matches!(self.target, Target::Rotate { .. })
+    }
+
+    /// Whether running it does more than write and sync its frame: sync what plain writes left, or make what is missing
+    /// of a segment.
+    pub fn is_long(&self) -> bool {
+        let rotates_long = match &self.target {
+            Target::Stay(_) => false,
+            Target::Rotate { leave, next, .. } => {
+                !next.is_ready() || (leave.is_some() && self.header.policy != FsyncPolicy::Always)
+            }
+        };
+        self.sync_before || rotates_long
     }
 
     /// The frame's length in the log, bytes.

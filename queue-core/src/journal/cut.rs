@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::errors::{Failure, JournalError};
-use super::format::{Manifest, SEGMENT_HEADER_BYTES};
+use super::format::{Manifest, offset_in_segment};
 use super::recovery::{Candidate, Log, Recovered, shared};
 use super::scan::Window;
 use super::segments::{
@@ -79,7 +79,7 @@ fn rewrite_tail<F: StorageFile>(
     claim: Position,
     end: Position,
 ) -> std::io::Result<()> {
-    let offset = |position: Position| position.get() - first.get() + SEGMENT_HEADER_BYTES as u64;
+    let offset = |position| offset_in_segment(position, first);
     // Nothing in this segment is named: its header may be in the cache only, too.
     let from = if claim > first { offset(claim.min(end)) } else { 0 };
     last.window.pieces(from, offset(end), |file, piece, at| file.write_at(piece, at))?;
@@ -93,8 +93,7 @@ fn rewrite_tail<F: StorageFile>(
 fn keep_torn<S: Storage>(storage: &S, log: &mut Log<S::File>, recovered: &mut Recovered) -> Result<(), JournalError> {
     let end = log.end;
     let first = log.spans.last().map_or(end, |(_, first)| *first);
-    let tail =
-        log.last.iter_mut().map(|(last, used)| (last, end.get() - first.get() + SEGMENT_HEADER_BYTES as u64, *used));
+    let tail = log.last.iter_mut().map(|(last, used)| (last, offset_in_segment(end, first), *used));
     let rest = log.rest.iter_mut().map(|(candidate, used)| (candidate, 0, *used));
     for (candidate, from, to) in tail.chain(rest).filter(|(_, from, to)| from < to) {
         recovered.torn_bytes += to - from;

@@ -38,7 +38,7 @@ pub(super) const AT_MAX: u64 = (1 << 48) - 1;
 #[non_exhaustive]
 pub enum Damage {
     /// Where a header should begin there is none.
-    #[error("no frame begins there")]
+    #[error("no header begins there")]
     Missing,
     /// A header is there, but its own checksum differs.
     #[error("the header's checksum differs")]
@@ -46,6 +46,9 @@ pub enum Damage {
     /// The header is whole but belongs to another place: other segment, other position, other store.
     #[error("the header belongs to another place")]
     Misplaced,
+    /// The header is whole but has a policy or flag that this version does not know.
+    #[error("the header has a flag that this version does not know")]
+    UnknownFlag,
     /// The header names a length that its segment or the format does not allow.
     #[error("the header's length is impossible")]
     Length,
@@ -137,10 +140,9 @@ impl Manifest {
         if bytes.len() < MANIFEST_BYTES_MIN || crc32c::crc32c(body) != u32_at(checksum, 0) {
             return Err(ManifestFault::Damaged);
         }
+        // What stands behind the name, fields of later versions that this one can do without, is passed over.
         let name = &body[MANIFEST_BYTES_MIN - 4..];
-        if name.len() != u32_at(bytes, 44) as usize {
-            return Err(ManifestFault::Damaged);
-        }
+        let name = name.get(..u32_at(bytes, 44) as usize).ok_or(ManifestFault::Damaged)?;
         let name = std::str::from_utf8(name).map_err(|_| ManifestFault::Damaged)?;
         Ok(Manifest {
             first_segment: u32_at(bytes, 12),
@@ -259,8 +261,11 @@ impl FrameHeader {
         if crc32c::crc32c(&bytes[..44]) != u32_at(bytes, 44) {
             return Err(Damage::HeaderChecksum);
         }
+        // A policy or flag that this version does not know may change what the frame means.
+        let policy = FsyncPolicy::from_code(bytes[4]);
+        let known = policy.is_some() && bytes[5] & !FRAME_FLAG_SEAL == 0 && bytes[6..8] == [0; 2];
         let header = FrameHeader {
-            policy: FsyncPolicy::from_code(bytes[4]).ok_or(Damage::Misplaced)?,
+            policy: policy.unwrap_or_default(),
             seal: bytes[5] == FRAME_FLAG_SEAL,
             salt: u64_at(bytes, 8),
             first: Position::new(u64_at(bytes, 16)),
@@ -272,6 +277,8 @@ impl FrameHeader {
         let payload_bytes = header.payload_bytes as usize;
         if header.salt != salt {
             Err(Damage::Misplaced)
+        } else if !known {
+            Err(Damage::UnknownFlag)
         } else if payload_bytes > FRAME_BYTES_MAX || !payload_bytes.is_multiple_of(ALIGNMENT) {
             Err(Damage::Length)
         } else {
@@ -318,6 +325,11 @@ pub(super) fn close_record(buffer: &mut Vec<u8>, start: usize, kind: u16, skippa
     record[..4].copy_from_slice(&checksum.to_le_bytes());
     // The frame begins at a multiple of 8 of the buffer too, so the buffer's length can be rounded.
     buffer.resize(aligned(buffer.len()), 0);
+}
+
+/// Where in its segment's file `position` stands; `first` is the position of the segment's first frame.
+pub(super) fn offset_in_segment(position: Position, first: Position) -> u64 {
+    position.get() - first.get() + SEGMENT_HEADER_BYTES as u64
 }
 
 /// Bytes that the record beginning `bytes` takes with its padding, from its head alone; unchecked.

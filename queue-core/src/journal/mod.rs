@@ -75,6 +75,15 @@ pub enum FsyncPolicy {
 }
 
 impl FsyncPolicy {
+    /// Its name, as flags take it and `stats` shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FsyncPolicy::Always => "always",
+            FsyncPolicy::EverySec => "everysec",
+            FsyncPolicy::No => "no",
+        }
+    }
+
     fn code(self) -> u8 {
         match self {
             FsyncPolicy::Always => 0,

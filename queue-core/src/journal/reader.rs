@@ -3,12 +3,13 @@
 //! Has file handles of its own and shares with the writer only the frontier and the table of segments.
 //! Invariant: never returns a record beyond the frontier. Lengths are bytes.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::errors::Failure;
 use super::format::{
-    Damage, FRAME_HEADER_BYTES, FrameHeader, Manifest, RECORD_HEAD_BYTES, SEGMENT_HEADER_BYTES, decode_record,
+    Damage, FRAME_HEADER_BYTES, FrameHeader, Manifest, RECORD_HEAD_BYTES, decode_record, offset_in_segment,
     record_bytes,
 };
 use super::scan::Window;
@@ -99,7 +100,8 @@ impl<S: Storage> Reader<S> {
         self.shared.frontier()
     }
 
-    /// Hands records from `from` on to `visitor` until the frontier, or until it has passed `bytes` of log.
+    /// Hands records from `from` on to `visitor` until the frontier, until it has passed `bytes` of log, or until the
+    /// visitor breaks: the record that it was given then is the next one.
     ///
     /// `from` is a record's position, the position after one, or a `next` of an earlier call. At least one record is
     /// read if there is one, however long it is.
@@ -111,15 +113,11 @@ impl<S: Storage> Reader<S> {
         &mut self,
         from: Position,
         bytes: u64,
-        visitor: &mut dyn FnMut(Record<'_>),
+        visitor: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
     ) -> Result<Chunk, JournalError> {
         let frontier = self.shared.frontier();
         let mut next = from;
         let enough = Position::new(from.get().saturating_add(bytes.max(1)));
-        // The window may hold what stood behind an earlier frontier, before it was written.
-        if let Some(open) = &mut self.open {
-            open.window.forget();
-        }
         while next < frontier.min(enough) {
             let (number, first, end) = match self.shared.find(next) {
                 Ok(found) => found,
@@ -127,9 +125,13 @@ impl<S: Storage> Reader<S> {
             };
             let end = end.unwrap_or(frontier).min(frontier);
             let segment = self.open(number, first)?;
+            // What stands behind may not be written yet: a window that held it would have to be read again.
+            let bound = segment.offset(end);
+            segment.window.bound(bound);
             while next < end.min(enough) {
                 match segment.step(next, end, visitor) {
-                    Ok(after) => next = after,
+                    Ok(Some(after)) => next = after,
+                    Ok(None) => return Ok(Chunk::Read { next, at_frontier: false }),
                     Err(stop) => return Err(self.explain(stop, next)),
                 }
             }
@@ -178,24 +180,29 @@ impl From<std::io::Error> for Stop {
 }
 
 impl<F: super::StorageFile> OpenSegment<F> {
-    /// Passes one frame header or one record at `at`; returns the position after it. `end` bounds what is there.
-    fn step(&mut self, at: Position, end: Position, visitor: &mut dyn FnMut(Record<'_>)) -> Result<Position, Stop> {
+    /// Passes one frame header or one record at `at`; returns the position after it, or `None` where the visitor breaks.
+    /// `end` bounds what is there.
+    fn step(
+        &mut self,
+        at: Position,
+        end: Position,
+        visitor: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<Position>, Stop> {
         let offset = self.offset(at);
         let head = self.window.slice(offset, FRAME_HEADER_BYTES)?;
         // A record whose checksum happens to read as a frame's magic fails the header's checksum.
         if FrameHeader::decode(head, self.salt, at).is_ok() {
-            return Ok(at.plus(FRAME_HEADER_BYTES as u64));
+            return Ok(Some(at.plus(FRAME_HEADER_BYTES as u64)));
         }
         let total = record_bytes(&head[..head.len().min(RECORD_HEAD_BYTES)]).ok_or(Stop::Damage(Damage::Record))?;
         if at.plus(total as u64) > end {
             return Err(Stop::Damage(Damage::Record));
         }
         let (record, _) = decode_record(self.window.slice(offset, total)?, at).map_err(Stop::Damage)?;
-        visitor(record);
-        Ok(at.plus(total as u64))
+        Ok(visitor(record).is_continue().then(|| at.plus(total as u64)))
     }
 
     fn offset(&self, position: Position) -> u64 {
-        position.get() - self.first.get() + SEGMENT_HEADER_BYTES as u64
+        offset_in_segment(position, self.first)
     }
 }

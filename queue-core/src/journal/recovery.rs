@@ -10,6 +10,7 @@ use super::cut;
 use super::errors::{Failure, JournalError};
 use super::format::{
     Damage, MANIFEST_MAGIC, Manifest, ManifestFault, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader,
+    offset_in_segment,
 };
 use super::scan::{self, Walk, WalkError, Window};
 use super::segments::{MANIFEST_FILE, Preparation, TEMPORARY_SUFFIX, segment_bytes, segment_name, segment_number};
@@ -65,8 +66,12 @@ pub(super) struct Log<F> {
     pub(super) spans: Vec<(u32, Position)>,
     /// The last of these, with the offset after its last byte that is not zero.
     pub(super) last: Option<(Candidate<F>, u64)>,
-    /// Segments behind it, without a good header, likewise.
+    /// Segments behind it, from the first without a good header on, likewise.
     pub(super) rest: Vec<(Candidate<F>, u64)>,
+    /// What is wrong with the first of their headers.
+    rest_damage: Damage,
+    /// Whether one of them has a good header: then what is before it was synced.
+    resumes: bool,
     /// What stands where the next frame would begin.
     stop: Damage,
 }
@@ -107,18 +112,14 @@ pub(super) fn open<S: Storage>(
 impl<F> Log<F> {
     /// Whether the last frame is a seal and nothing stands behind it; also a log that never had a frame.
     fn is_clean(&self) -> bool {
-        let tail_used = self.last.as_ref().is_some_and(|(last, used)| {
+        let tail_used = self.last.as_ref().is_some_and(|(_, used)| {
             let first = self.spans.last().expect("the last segment has a span").1;
             // A segment with a header and no frame was being begun.
-            first == self.end || *used > offset_of(self.end, first, last)
+            first == self.end || *used > offset_in_segment(self.end, first)
         });
         let rest_used = self.rest.iter().any(|(_, used)| *used > 0);
         (self.sealed || self.last.is_none()) && !tail_used && !rest_used
     }
-}
-
-fn offset_of<F>(position: Position, first: Position, _in: &Candidate<F>) -> u64 {
-    position.get() - first.get() + SEGMENT_HEADER_BYTES as u64
 }
 
 fn lock<S: Storage>(storage: &S) -> Result<S::Lock, JournalError> {
@@ -207,6 +208,8 @@ fn replay<S: Storage>(
         spans: Vec::new(),
         last: None,
         rest: Vec::new(),
+        rest_damage: Damage::Missing,
+        resumes: false,
         stop: Damage::Missing,
     };
     let mut visitor = |record: Record<'_>| {
@@ -224,8 +227,17 @@ fn replay<S: Storage>(
         match SegmentHeader::decode(head, number, candidate.salt) {
             // Once one segment has no header, those behind it are only searched for what they claim.
             Ok(header) if log.rest.is_empty() => log.follow(storage, candidate, &header, &mut visitor)?,
-            Ok(header) => return Err(log.corrupt(storage, header.first)),
-            Err(_) => log.rest.push((candidate, 0)),
+            Ok(header) => {
+                log.resumes = true;
+                log.claim = log.claim.max(header.first);
+                log.rest.push((candidate, 0));
+            }
+            Err(damage) => {
+                if log.rest.is_empty() {
+                    log.rest_damage = damage;
+                }
+                log.rest.push((candidate, 0));
+            }
         }
     }
     log.judge(storage)?;
@@ -294,7 +306,7 @@ impl<F: StorageFile> Log<F> {
     fn judge<S: Storage<File = F>>(&mut self, storage: &S) -> Result<(), JournalError> {
         let mut claim = self.claim;
         if let (Some((last, used)), Some((_, first))) = (&mut self.last, self.spans.last()) {
-            let from = offset_of(self.end, *first, last);
+            let from = offset_in_segment(self.end, *first);
             let remains = scan::search(&mut last.window, from, last.salt, Some(*first));
             let remains = remains.map_err(Failure::of("read", &last.name))?;
             *used = remains.used;
@@ -307,25 +319,33 @@ impl<F: StorageFile> Log<F> {
             *used = remains.used;
             claim = claim.max(remains.claim);
         }
-        if claim > self.end { Err(self.corrupt(storage, claim)) } else { Ok(()) }
+        // What is whole and not understood is no torn tail: cutting it would lose what another version stored.
+        if self.resumes || self.stop == Damage::UnknownFlag || claim > self.end {
+            Err(self.corrupt(storage, claim))
+        } else {
+            Ok(())
+        }
     }
 
     /// The error for a log that ends although something names a later position as synced.
     fn corrupt<S: Storage>(&self, storage: &S, synced: Position) -> JournalError {
-        let inside = self.last.as_ref().zip(self.spans.last());
-        let room = inside.filter(|((last, _), (_, first))| offset_of(self.end, *first, last) < last.window.length());
-        let (file, offset) = match (room, self.rest.first()) {
-            (Some(((last, _), (_, first))), _) => (last.name.clone(), offset_of(self.end, *first, last)),
-            (None, Some((candidate, _))) => (candidate.name.clone(), 0),
-            (None, None) => (MANIFEST_FILE.to_owned(), 0),
-        };
-        JournalError::Corrupt {
-            directory: storage.place(),
-            file,
-            offset,
-            position: self.end,
-            synced,
-            damage: self.stop,
+        let (file, offset, damage) = self.place_of_damage();
+        JournalError::Corrupt { directory: storage.place(), file, offset, position: self.end, synced, damage }
+    }
+
+    /// Where the log breaks off: behind its last frame, or in the next segment's header if nothing but zeros stands there
+    /// and that segment has content.
+    fn place_of_damage(&self) -> (String, u64, Damage) {
+        let behind = self.last.as_ref().zip(self.spans.last()).map(|((last, used), (_, first))| {
+            let end = offset_in_segment(self.end, *first);
+            (last.name.clone(), end, *used <= end && self.stop == Damage::Missing)
+        });
+        let next =
+            self.rest.first().filter(|(_, used)| *used > 0).map(|(next, _)| (next.name.clone(), 0, self.rest_damage));
+        match (behind, next) {
+            (Some((.., true)) | None, Some(next)) => next,
+            (Some((last, end, _)), _) => (last, end, self.stop),
+            (None, None) => (MANIFEST_FILE.to_owned(), 0, self.stop),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use super::errors::JournalError;
 use super::format::{
     ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader, chain,
-    decode_record, parse_record,
+    decode_record, offset_in_segment, parse_record,
 };
 use super::storage::StorageFile;
 use super::{Position, Record};
@@ -21,13 +21,16 @@ const READ_BYTES: u64 = 256 << 10;
 pub(super) struct Window<F> {
     file: F,
     length: u64,
+    /// Offset beyond which nothing is read.
+    bound: u64,
     buffer: Vec<u8>,
     start: u64,
 }
 
 impl<F: StorageFile> Window<F> {
     pub(super) fn new(file: F) -> io::Result<Window<F>> {
-        Ok(Window { length: file.length()?, file, buffer: Vec::new(), start: 0 })
+        let length = file.length()?;
+        Ok(Window { length, bound: length, file, buffer: Vec::new(), start: 0 })
     }
 
     pub(super) fn length(&self) -> u64 {
@@ -42,17 +45,22 @@ impl<F: StorageFile> Window<F> {
         self.file
     }
 
+    /// Reads nothing from `offset` on.
+    pub(super) fn bound(&mut self, offset: u64) {
+        self.bound = offset.min(self.length);
+    }
+
     /// Forgets what was read, because the file may have changed since.
     pub(super) fn forget(&mut self) {
         self.buffer.clear();
     }
 
-    /// The `bytes` bytes from `offset` on; fewer only at the file's end.
+    /// The `bytes` bytes from `offset` on; fewer only at the file's end or bound.
     pub(super) fn slice(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
-        let bytes = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes);
+        let bytes = usize::try_from(self.bound.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes);
         let inside = offset >= self.start && offset - self.start + bytes as u64 <= self.buffer.len() as u64;
         if !inside {
-            let ahead = READ_BYTES.max(bytes as u64).min(self.length - offset);
+            let ahead = READ_BYTES.max(bytes as u64).min(self.bound.saturating_sub(offset));
             self.buffer.resize(usize::try_from(ahead).expect("a window fits memory"), 0);
             let read = self.file.read_at(&mut self.buffer, offset)?;
             self.buffer.truncate(read);
@@ -131,7 +139,7 @@ pub(super) fn walk<F: StorageFile>(
         stop: Damage::Missing,
     };
     loop {
-        let offset = walk.end.get() - segment.first.get() + SEGMENT_HEADER_BYTES as u64;
+        let offset = offset_in_segment(walk.end, segment.first);
         let header = FrameHeader::decode(window.slice(offset, FRAME_HEADER_BYTES)?, segment.salt, walk.end);
         let header = match header {
             Ok(header) => header,

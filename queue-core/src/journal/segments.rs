@@ -4,10 +4,11 @@
 //! Invariant: a segment's file has its final name only when it is allocated, all zeros, and synced, and its name is
 //! durable before anything is written to it; a file is never used twice. Sizes are bytes.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::errors::Failure;
-use super::format::SEGMENT_HEADER_BYTES;
+use super::format::{SEGMENT_HEADER_BYTES, offset_in_segment};
 use super::storage::{Storage, StorageFile};
 use super::{Options, Position};
 
@@ -53,7 +54,7 @@ pub(super) struct Segment<F> {
 impl<F> Segment<F> {
     /// Where in the file `position` stands.
     pub(super) fn offset(&self, position: Position) -> u64 {
-        position.get() - self.first.get() + SEGMENT_HEADER_BYTES as u64
+        offset_in_segment(position, self.first)
     }
 }
 
@@ -91,11 +92,13 @@ impl<S: Storage> Preparation<S> {
 
     /// Allocates until `target` bytes (at most the segment's size), and finishes when all are there.
     ///
-    /// After a failure everything made so far is forgotten: the next call starts with an empty file.
+    /// After a failure everything made so far is given up: whoever else needs the disk's last room has it until the next call.
     fn advance(&mut self, storage: &S, target: u64) -> Result<(), Failure> {
         let outcome = self.try_advance(storage, target);
         if outcome.is_err() {
             *self = Preparation::new(self.number, self.bytes);
+            // Only room: a file that stays is made anew by the next try, and removed by the next start.
+            let _ = storage.remove(&format!("{}{TEMPORARY_SUFFIX}", segment_name(self.number)));
         }
         outcome
     }
@@ -156,9 +159,9 @@ impl<S: Storage> Preparation<S> {
 #[derive(Debug, Clone)]
 pub struct Full {
     /// For people: what failed, on which file, and the system's words.
-    pub reason: String,
-    /// Bytes that the current segment still takes. What is larger than this must not be appended.
-    pub room_bytes: u64,
+    pub reason: Arc<str>,
+    /// Whether what is missing is room on the disk.
+    pub is_space: bool,
 }
 
 /// A step of preparing the next segment, which may run on any thread. See [`super::Journal::begin_maintenance`].
@@ -179,6 +182,11 @@ pub struct Maintained<S: Storage> {
 }
 
 impl<S: Storage> Maintenance<S> {
+    /// Whether it syncs and names the file, which takes longer than allocating a part of it.
+    pub fn is_last(&self) -> bool {
+        self.target >= self.preparation.bytes
+    }
+
     /// Allocates, and at the end syncs and names the file.
     pub fn run(mut self) -> Maintained<S> {
         let failure = self.preparation.advance(&self.storage, self.target).err();
@@ -191,7 +199,7 @@ impl<S: Storage> Maintenance<S> {
 pub(super) struct Next<S: Storage> {
     /// `None` while a step of maintenance or a rotation has it.
     preparation: Option<Preparation<S>>,
-    failure: Option<Arc<str>>,
+    failure: Option<Full>,
     retry_at: u64,
 }
 
@@ -200,8 +208,8 @@ impl<S: Storage> Next<S> {
         Next { preparation: Some(preparation), failure: None, retry_at: 0 }
     }
 
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    pub(super) fn failure(&self) -> Option<&Full> {
+        self.failure.as_ref()
     }
 
     /// When a preparation that failed is tried again.
@@ -221,6 +229,7 @@ impl<S: Storage> Next<S> {
             return None;
         }
         let preparation = self.preparation.take()?;
+        let target = target.min(preparation.allocated + ALLOCATION_STEP_BYTES);
         Some(Maintenance { storage: storage.clone(), preparation, target, begun_at: now_ms })
     }
 
@@ -228,7 +237,9 @@ impl<S: Storage> Next<S> {
         self.retry_at = 0;
         self.failure = maintained.failure.map(|failure| {
             self.retry_at = maintained.begun_at + PREPARATION_RETRY_MS;
-            format!("failed to {} {}: {}", failure.action, failure.file, failure.source).into()
+            let is_space = matches!(failure.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            let reason = format!("failed to {} {}: {}", failure.action, failure.file, failure.source).into();
+            Full { reason, is_space }
         });
         self.preparation = Some(maintained.preparation);
     }

@@ -47,7 +47,11 @@ pub struct Journal<S: Storage> {
     synced: Position,
     frontier: Position,
     committing: bool,
+    /// Whether the commit that runs also syncs what earlier ones wrote: a seal, or the end of a segment.
+    /// Never beside a sync of its own: the system names a lost write to one of the two only, and it would not be known to which.
+    sealing: bool,
     syncing: bool,
+    maintaining: bool,
     /// Whether a frame was written that no seal names yet.
     unsealed: bool,
     last_write_at: u64,
@@ -132,7 +136,9 @@ impl<S: Storage> Journal<S> {
             synced: start.end,
             frontier: start.end,
             committing: false,
+            sealing: false,
             syncing: false,
+            maintaining: false,
             unsealed: false,
             last_write_at: 0,
             unsynced_since: None,
@@ -162,11 +168,6 @@ impl<S: Storage> Journal<S> {
         position
     }
 
-    /// Where the next record will stand, if it is appended before a commit begins.
-    pub fn next_position(&self) -> Position {
-        self.open.next()
-    }
-
     /// The position after the last appended record.
     pub fn end(&self) -> Position {
         self.open.end()
@@ -187,24 +188,14 @@ impl<S: Storage> Journal<S> {
         self.frontier
     }
 
-    /// The policy it was opened with.
-    pub fn policy(&self) -> FsyncPolicy {
-        self.options.policy
-    }
-
-    /// Bytes of records in the open frame.
-    pub fn open_bytes(&self) -> usize {
-        self.open.payload_bytes()
-    }
-
     /// Whether the open frame must be committed before another command of up to [`COMMAND_BYTES_MAX`] is applied.
     pub fn must_commit(&self) -> bool {
         self.open.payload_bytes() > FRAME_BYTES_MAX - COMMAND_BYTES_MAX
     }
 
-    /// Whether a commit or a sync runs that has to be finished before [`Journal::close`].
+    /// Whether a commit, a sync or a step of maintenance runs that has to be finished before [`Journal::close`].
     pub fn is_busy(&self) -> bool {
-        self.committing || self.syncing
+        self.committing || self.syncing || self.maintaining
     }
 
     /// The failure that ended this journal, if one did.
@@ -214,9 +205,7 @@ impl<S: Storage> Journal<S> {
 
     /// Set while the next segment cannot be prepared: new work must be refused before it is applied.
     pub fn full(&self) -> Option<Full> {
-        let reason = self.next.failure()?.to_owned();
-        let (used, capacity) = self.usage();
-        Some(Full { reason, room_bytes: (capacity - used).saturating_sub(FRAME_HEADER_BYTES as u64) })
+        self.next.failure().cloned()
     }
 
     /// A reader with file handles of its own, which may live on any thread.
@@ -227,7 +216,7 @@ impl<S: Storage> Journal<S> {
     /// Closes what there is to write and hands it out: the open frame, or a seal when one is due.
     ///
     /// `None` if there is nothing, if a commit is running, if the journal has failed, or if the frame needs the next
-    /// segment while maintenance has it (try again once that is finished). Appending goes on meanwhile, into the next
+    /// segment while maintenance has it or a sync runs (try again once that is finished). Appending goes on meanwhile, into the next
     /// frame. Call it between commands only: a frame holds whole commands.
     pub fn begin_commit(&mut self, now_ms: u64) -> Option<Commit<S>> {
         if self.open.records > 0 {
@@ -247,6 +236,7 @@ impl<S: Storage> Journal<S> {
     pub fn finish_commit(&mut self, committed: Committed<S>) -> Result<Position, JournalError> {
         assert!(self.committing, "a commit is finished where it was begun");
         self.committing = false;
+        self.sealing = false;
         self.spare = committed.buffer;
         let segment = self.unless_failed(committed.outcome)?;
         if self.current.as_ref().is_none_or(|current| current.number != segment.number) {
@@ -270,7 +260,7 @@ impl<S: Storage> Journal<S> {
 
     /// Under `everysec`: hands out the sync that is due, which may run beside a commit.
     pub fn begin_sync(&mut self, now_ms: u64) -> Option<PendingSync<S>> {
-        if self.failed.is_some() || self.syncing || self.sync_due().is_none_or(|due| due > now_ms) {
+        if self.failed.is_some() || self.syncing || self.sealing || self.sync_due().is_none_or(|due| due > now_ms) {
             return None;
         }
         let segment = Arc::clone(self.current.as_ref()?);
@@ -292,7 +282,7 @@ impl<S: Storage> Journal<S> {
         Ok(self.move_frontier(finished.begun_at))
     }
 
-    /// Hands out the next step of preparing the segment to come, paced by what was written. Call it between commits.
+    /// Hands out the next step of preparing the segment to come, at most 1 MiB of it, paced by what was written.
     ///
     /// A preparation that fails sets [`Journal::full`]; it is tried again after a second.
     pub fn begin_maintenance(&mut self, now_ms: u64) -> Option<Maintenance<S>> {
@@ -300,17 +290,20 @@ impl<S: Storage> Journal<S> {
             return None;
         }
         let (used, capacity) = self.usage();
-        self.next.begin(&self.storage, used, capacity, now_ms)
+        let step = self.next.begin(&self.storage, used, capacity, now_ms);
+        self.maintaining |= step.is_some();
+        step
     }
 
     /// Takes a step of maintenance back that has run.
     pub fn finish_maintenance(&mut self, maintained: Maintained<S>) {
+        self.maintaining = false;
         self.next.finish(maintained);
     }
 
-    /// The three steps of maintenance in one, on this thread.
+    /// All maintenance that is due, here and now.
     pub fn maintain(&mut self, now_ms: u64) {
-        if let Some(step) = self.begin_maintenance(now_ms) {
+        while let Some(step) = self.begin_maintenance(now_ms) {
             self.finish_maintenance(step.run());
         }
     }
@@ -321,7 +314,7 @@ impl<S: Storage> Journal<S> {
         if self.failed.is_some() {
             return None;
         }
-        let sync = if self.syncing { None } else { self.sync_due() };
+        let sync = if self.syncing || self.sealing { None } else { self.sync_due() };
         [self.seal_due(), sync, self.next.retry_due()].into_iter().flatten().min()
     }
 
@@ -364,6 +357,7 @@ impl<S: Storage> Journal<S> {
         assert!(self.open.payload_bytes() <= FRAME_BYTES_MAX, "a command fitted what was left of its frame");
         let target = self.target()?;
         self.committing = true;
+        self.sealing = seal || matches!(target, Target::Rotate { .. });
         let end = self.open.start.plus((self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64);
         let next = OpenFrame::new(end, std::mem::take(&mut self.spare));
         let closed = std::mem::replace(&mut self.open, next);
@@ -393,13 +387,16 @@ impl<S: Storage> Journal<S> {
         })
     }
 
-    /// The current segment if the open frame fits it, else the next. `None` while maintenance has that.
+    /// The current segment if the open frame fits it, else the next. `None` while maintenance has that, or a sync runs.
     fn target(&mut self) -> Option<Target<S>> {
         let frame_bytes = (self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64;
         if let Some(current) = &self.current
             && current.offset(self.open.start) + frame_bytes <= current.capacity
         {
             return Some(Target::Stay(Arc::clone(current)));
+        }
+        if self.syncing {
+            return None;
         }
         let next = self.next.take()?;
         let salt = self.manifest.segment_salt(next.number);
@@ -412,7 +409,7 @@ impl<S: Storage> Journal<S> {
     }
 
     fn seal_due(&self) -> Option<u64> {
-        let idle = self.unsealed && !self.committing && self.open.records == 0;
+        let idle = self.unsealed && !self.committing && !self.syncing && self.open.records == 0;
         (idle && self.options.policy != FsyncPolicy::No).then_some(self.last_write_at + SEAL_AFTER_MS)
     }
 

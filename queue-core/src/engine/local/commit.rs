@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::feed::Draft;
 use super::tail::{self, KeptRecord, Tail};
-use super::{Shared, Store, feed, journal_error};
-use crate::journal::{Commit, Committed, Storage};
+use super::{Shared, Store, journal_error};
+use crate::journal::{Commit, Maintained, Maintenance, Storage};
 use crate::model::{Beat, Error, EventPage, LeaseRef, LeaseToken, Orders};
 
 /// Above this moving average a sync runs on a helper thread, so that the loop reads and answers what needs no sync meanwhile.
@@ -17,6 +18,8 @@ use crate::model::{Beat, Error, EventPage, LeaseRef, LeaseToken, Orders};
 const HELPER_FROM_US: u64 = 500;
 /// Bytes of log read for one page of the feed.
 const FEED_BYTES: u64 = 1 << 20;
+/// Events of a page that get their names in one hold of the lock.
+const NAMED_AT_ONCE: usize = 200;
 
 /// How long syncs take: a moving average in microseconds.
 #[derive(Debug, Default)]
@@ -66,74 +69,108 @@ impl<S: Storage> Shared<S> {
         }
     }
 
-    /// Runs a commit here, or on a helper thread where the disk is slow. Never left half done: the first has no await in
-    /// it, the second is a task of its own.
+    /// Runs a commit here, or on a helper thread where the disk is slow or more than a frame is to be synced. Never left
+    /// half done: the first has no await in it, the second is a task of its own.
     fn run_commit(self: &Arc<Self>, commit: Commit<S>) -> Result<(), Error> {
-        if !self.pace.is_slow() {
-            return self.finish(commit.run());
+        if !commit.is_long() && !self.pace.is_slow() {
+            return self.commit(commit);
         }
         let shared = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             // Who waits is told through the store.
-            let _ = shared.finish(commit.run());
+            let _ = shared.commit(commit);
         });
         Ok(())
     }
 
-    fn finish(&self, committed: Committed<S>) -> Result<(), Error> {
-        self.pace.add(u64::try_from(committed.took().as_micros()).unwrap_or(u64::MAX));
+    fn commit(self: &Arc<Self>, commit: Commit<S>) -> Result<(), Error> {
+        let is_long = commit.is_long();
+        let committed = commit.run();
+        if !is_long {
+            self.pace.add(u64::try_from(committed.took().as_micros()).unwrap_or(u64::MAX));
+        }
         let mut store = self.lock();
         let now = store.now().steady;
-        let journal = store.files.tail.journal().expect("only a journal commits");
+        let journal = store.files.tail.journal().expect("a busy journal is not closed");
         let finished = journal.finish_commit(committed).map(drop);
-        if finished.is_ok() {
-            journal.maintain(now);
-        }
+        let step = journal.begin_maintenance(now);
         let finished = finished.map_err(|error| store.fail(journal_error(&error).message));
         self.wake_ticker_if_earlier(&mut store);
         drop(store);
         self.moved.notify_waiters();
+        if let Some(step) = step {
+            self.prepare(step);
+        }
         finished
     }
 
-    /// Commits everything here and now, without a runtime: the start.
-    pub(super) fn commit_here(&self) -> Result<(), Error> {
+    /// Prepares the next segment, outside the lock: one quick step here, all others on a helper thread.
+    fn prepare(self: &Arc<Self>, step: Maintenance<S>) {
+        let quick = !step.is_last() && !self.pace.is_slow();
+        let Some(step) = (if quick { self.prepared(step.run()) } else { Some(step) }) else { return };
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let mut next = Some(step);
+            while let Some(step) = next {
+                next = shared.prepared(step.run());
+            }
+        });
+    }
+
+    /// Takes a step back and hands out the next. A frame may have waited for the segment.
+    fn prepared(&self, step: Maintained<S>) -> Option<Maintenance<S>> {
+        let mut store = self.lock();
+        let now = store.now().steady;
+        let journal = store.files.tail.journal().expect("a busy journal is not closed");
+        journal.finish_maintenance(step);
+        let next = journal.begin_maintenance(now);
+        self.wake_ticker_if_earlier(&mut store);
+        drop(store);
+        self.moved.notify_waiters();
+        next
+    }
+
+    /// Commits everything here and now: the start.
+    pub(super) fn commit_here(self: &Arc<Self>) -> Result<(), Error> {
         let commit = self.lock().begin_commit();
-        commit.map_or(Ok(()), |commit| self.finish(commit.run()))
+        commit.map_or(Ok(()), |commit| self.commit(commit))
     }
 
     /// What the journal has to do by itself: seals, syncs under `everysec`, another try at a segment that failed.
     pub(super) async fn tend(self: &Arc<Self>) -> Result<(), Error> {
-        let (commit, sync) = {
+        let (commit, sync, step) = {
             let mut store = self.lock();
             if store.check_open().is_err() {
                 return Ok(());
             }
             let now = store.now().steady;
-            match store.files.tail.journal() {
-                Some(journal) => journal.maintain(now),
-                None => self.moved.notify_waiters(),
-            }
             let commit = store.begin_commit();
-            (commit, store.files.tail.journal().and_then(|journal| journal.begin_sync(now)))
+            let Some(journal) = store.files.tail.journal() else {
+                self.moved.notify_waiters();
+                return Ok(());
+            };
+            (commit, journal.begin_sync(now), journal.begin_maintenance(now))
         };
-        if let Some(commit) = commit {
-            self.run_commit(commit)?;
+        // Whatever was begun has to be finished, also where the first of it fails.
+        let committed = commit.map_or(Ok(()), |commit| self.run_commit(commit));
+        if let Some(step) = step {
+            self.prepare(step);
         }
         if let Some(sync) = sync {
             let shared = Arc::clone(self);
             tokio::task::spawn_blocking(move || {
                 let finished = sync.run();
                 let mut store = shared.lock();
-                let journal = store.files.tail.journal().expect("only a journal syncs");
+                let journal = store.files.tail.journal().expect("a busy journal is not closed");
                 if let Err(error) = journal.finish_sync(finished) {
                     store.fail(journal_error(&error).message);
                 }
+                shared.wake_ticker_if_earlier(&mut store);
                 drop(store);
                 shared.moved.notify_waiters();
             });
         }
-        Ok(())
+        committed
     }
 
     /// Waits for what runs, commits what is open, seals, and gives the directory free. After a failure nothing more is
@@ -159,34 +196,42 @@ impl<S: Storage> Shared<S> {
     }
 
     /// A page of the feed from `from` on, as far as events have left; and whether that is all for now.
+    ///
+    /// Read and decoded outside the lock, which is taken for the names alone and for a part of the page at a time.
     pub(super) fn read_events(&self, from: u64, limit: usize) -> Result<(EventPage, bool), Error> {
-        let mut records = Vec::new();
-        let (mut next, mut all) = match &self.reader {
-            None => self.lock().read_ring(from, limit, &mut records)?,
+        let mut drafts = Vec::new();
+        let (next, all) = match &self.reader {
+            None => {
+                let (records, next, all) = self.lock().read_ring(from, limit)?;
+                let draft = |record: KeptRecord| Draft::of(record.kind, record.at, &record.body);
+                drafts.extend(records.into_iter().filter_map(draft));
+                (next, all)
+            }
             Some(reader) => {
                 self.lock().check_open()?;
                 let mut reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                tail::read_journal(&mut reader, from, FEED_BYTES, &mut records)?
+                tail::read_journal(&mut reader, from, FEED_BYTES, limit, &mut drafts)?
             }
         };
-        if let Some(beyond) = records.get(limit) {
-            (next, all) = (beyond.position, false);
-            records.truncate(limit);
+        let mut events = Vec::with_capacity(drafts.len());
+        let mut drafts = drafts.into_iter().peekable();
+        while drafts.peek().is_some() {
+            let store = self.lock();
+            events.extend(drafts.by_ref().take(NAMED_AT_ONCE).map(|draft| draft.named(&store.machine)));
         }
-        let store = self.lock();
-        let shown = |record: &KeptRecord| feed::record(&store.machine, record.kind, record.at, &record.body);
-        let events = records.iter().filter_map(shown).collect();
         Ok((EventPage { events, cursor: next.to_string() }, all))
     }
 }
 
 impl<S: Storage> Store<S> {
-    fn read_ring(&self, from: u64, limit: usize, records: &mut Vec<KeptRecord>) -> Result<(u64, bool), Error> {
+    /// Records for a page, where to go on, and whether that is all.
+    fn read_ring(&self, from: u64, limit: usize) -> Result<(Vec<KeptRecord>, u64, bool), Error> {
         self.check_open()?;
         let Tail::Ring(ring) = &self.files.tail else { return Err(super::closed()) };
         // One more than wanted shows where to go on.
-        *records = ring.read(from, limit + 1)?;
-        Ok((self.end(), true))
+        let mut records = ring.read(from, limit + 1)?;
+        let beyond = if records.len() > limit { records.pop() } else { None };
+        Ok(beyond.map_or((self.end(), true), |beyond| (beyond.position, false))).map(|(next, all)| (records, next, all))
     }
 
     /// Whether the open frame has to be committed before another command.

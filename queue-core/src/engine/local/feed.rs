@@ -2,40 +2,65 @@
 //!
 //! Leaves out what is bookkeeping between machine and journal (interned names, forgotten ids).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::machine::{Event, Machine, decode};
 use crate::model::{EventRecord, JobNumber};
 
-/// The event of a record, or `None` for bookkeeping and for kinds of later versions.
-pub(super) fn record(machine: &Machine, kind: u16, at: u64, body: &[u8]) -> Option<EventRecord> {
-    let event = decode(kind, body).ok()?;
-    let bookkeeping = matches!(
-        event,
-        Event::StoreCreated { .. }
-            | Event::NameAdded { .. }
-            | Event::WorkerAdded { .. }
-            | Event::PolicyAdded { .. }
-            | Event::IdsForgotten { .. }
-    );
-    if bookkeeping {
-        return None;
+/// An event that was read and has not got its names yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    at: u64,
+    event: String,
+    number: Option<JobNumber>,
+    /// The queue's number, where the record has it.
+    queue: Option<u32>,
+    detail: Map<String, Value>,
+}
+
+impl Draft {
+    /// The event of a record, or `None` for bookkeeping and for kinds of later versions.
+    pub(super) fn of(kind: u16, at: u64, body: &[u8]) -> Option<Self> {
+        let event = decode(kind, body).ok()?;
+        let bookkeeping = matches!(
+            event,
+            Event::StoreCreated { .. }
+                | Event::NameAdded { .. }
+                | Event::WorkerAdded { .. }
+                | Event::PolicyAdded { .. }
+                | Event::IdsForgotten { .. }
+        );
+        if bookkeeping {
+            return None;
+        }
+        let Ok(Value::Object(mut detail)) = serde_json::to_value(&event) else { return None };
+        let name = detail.remove("event").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+        detail.remove("number");
+        let queue = match &event {
+            Event::Enqueued(row) => Some(row.queue),
+            _ => event.queue(),
+        };
+        Some(Self { at, event: name, number: event.number(), queue, detail })
     }
-    let Ok(Value::Object(mut detail)) = serde_json::to_value(&event) else { return None };
-    let kind = detail.remove("event").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-    detail.remove("number");
-    let number = event.number();
-    let queue = match &event {
-        Event::Enqueued(row) => machine.queue_name(row.queue),
-        _ => event.queue().and_then(|queue| machine.queue_name(queue)),
-    };
-    let queue = queue.or_else(|| number.and_then(|JobNumber(number)| machine.queue_of(number))).map(str::to_owned);
-    name_numbers(machine, number, &mut detail);
-    Some(EventRecord { at_ms: machine.to_wall(at), event: kind, number, queue, detail: Value::Object(detail) })
+
+    /// The event with the names that the machine knows for its numbers.
+    pub(super) fn named(mut self, machine: &Machine) -> EventRecord {
+        let queue = self.queue.and_then(|queue| machine.queue_name(queue));
+        let of_job = || self.number.and_then(|JobNumber(number)| machine.queue_of(number));
+        let queue = queue.or_else(of_job).map(str::to_owned);
+        name_numbers(machine, self.number, &mut self.detail);
+        EventRecord {
+            at_ms: machine.to_wall(self.at),
+            event: self.event,
+            number: self.number,
+            queue,
+            detail: Value::Object(self.detail),
+        }
+    }
 }
 
 /// Replaces the store's own numbers (of names, workers, policies) by what they stand for, where the job is still there.
-fn name_numbers(machine: &Machine, number: Option<JobNumber>, detail: &mut serde_json::Map<String, Value>) {
+fn name_numbers(machine: &Machine, number: Option<JobNumber>, detail: &mut Map<String, Value>) {
     for internal in ["queue", "policy", "rank", "name"] {
         detail.remove(internal);
     }

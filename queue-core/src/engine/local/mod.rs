@@ -13,6 +13,7 @@ mod tail;
 mod ticker;
 mod waiters;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 
 use super::clock::{Clock, SystemClock};
 use super::{Answer, Engine};
-use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Recovered, Storage};
+use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Record, Recovered, Storage};
 use crate::machine::{Event, Machine, decode, is_skippable};
 use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest, LeasedJob, Limits,
@@ -90,7 +91,9 @@ impl LocalEngine<DirStorage> {
     pub fn memory(options: LocalOptions) -> Self {
         let files = Files { tail: Tail::Ring(Ring::new()), blobs: Blobs::default() };
         let capabilities = Capabilities { engine: "memory", durable: false, history: false, resends: false };
-        Self::run(Machine::new(), files, None, &options, capabilities, "none")
+        let engine = Self::run(Machine::new(), files, None, &options, capabilities, "none");
+        engine.tick();
+        engine
     }
 
     /// An engine on the append log in `directory`, which is made if it does not exist. Blocks while it recovers; needs a
@@ -125,21 +128,26 @@ impl<S: Storage> LocalEngine<S> {
                 Err(_) if record.skippable || is_skippable(record.kind) => return Ok(()),
                 Err(wrong) => return Err(wrong.into()),
             };
-            replay(&mut machine, &mut blobs, record.position.get(), record.at, &event);
-            Ok(())
+            // The fold asserts what it relies on; a record that breaks it ends the start, not the process.
+            let folded = AssertUnwindSafe(|| replay(&mut machine, &mut blobs, &record, &event));
+            catch_unwind(folded).map_err(|_| "it does not fit the state before it".into())
         })
         .map_err(|error| journal_error(&error))?;
+        if recovered.torn_bytes > 0 {
+            let (end, files) = (recovered.end, recovered.torn_files.join(", "));
+            tracing::warn!("cut a torn tail of {} bytes at position {end}, kept in {files}", recovered.torn_bytes);
+        }
         let reader = Mutex::new(journal.reader());
         let files = Files { tail: Tail::Journal(Box::new(journal)), blobs };
         let capabilities = Capabilities { engine: "log", durable: true, history: true, resends: false };
-        let fsync = match options.fsync {
-            FsyncPolicy::Always => "always",
-            FsyncPolicy::EverySec => "everysec",
-            FsyncPolicy::No => "no",
-        };
-        let engine = Self::run(machine, files, Some(reader), &options, capabilities, fsync);
+        let fsync = options.fsync.as_str();
+        let run = || Self::run(machine, files, Some(reader), &options, capabilities, fsync);
+        let engine = catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
+            Error::new(Word::State, "the journal is whole, but the state it holds breaks an invariant: report it")
+        })?;
         // The start is synced before anything is served.
         engine.shared.commit_here()?;
+        engine.tick();
         Ok((engine, recovered))
     }
 
@@ -163,8 +171,11 @@ impl<S: Storage> LocalEngine<S> {
             capabilities,
             fsync,
         });
-        tokio::spawn(ticker::run(Arc::downgrade(&shared)));
         Self { shared }
+    }
+
+    fn tick(&self) {
+        tokio::spawn(ticker::run(Arc::downgrade(&self.shared)));
     }
 
     /// Resolves once this engine has failed for good, with the reason: the process should end.
@@ -182,9 +193,10 @@ impl<S: Storage> LocalEngine<S> {
 }
 
 /// Folds a record into a machine that recovers.
-fn replay(machine: &mut Machine, blobs: &mut Blobs, position: u64, at: u64, event: &Event<'_>) {
+fn replay(machine: &mut Machine, blobs: &mut Blobs, record: &Record<'_>, event: &Event<'_>) {
+    let position = record.position.get();
     store::keep_blobs(blobs, position, event);
-    machine.evolve(position, at, event);
+    machine.evolve(position, record.at, event);
     machine.drain_released().for_each(|blob| blobs.release(blob));
     machine.forget_signals();
 }
@@ -315,6 +327,27 @@ impl<S: Storage> InFlight<S> {
     }
 }
 
+/// A call that waits for a job's end; gone, it leaves nothing behind.
+struct Ending<'a, S: Storage> {
+    shared: &'a Shared<S>,
+    number: u64,
+    receiver: Option<tokio::sync::oneshot::Receiver<Ended>>,
+}
+
+impl<S: Storage> Ending<'_, S> {
+    /// The job as it ended; `None` if it was removed or the engine ended.
+    async fn come(mut self) -> Option<Ended> {
+        self.receiver.as_mut()?.await.ok()
+    }
+}
+
+impl<S: Storage> Drop for Ending<'_, S> {
+    fn drop(&mut self) {
+        self.receiver = None;
+        self.shared.lock().waiters.leave_job(self.number);
+    }
+}
+
 #[async_trait]
 impl<S: Storage> Engine for LocalEngine<S> {
     fn capabilities(&self) -> Capabilities {
@@ -364,10 +397,12 @@ impl<S: Storage> Engine for LocalEngine<S> {
                 self.shared.durable(position).await?;
                 let ended = match look? {
                     Look::Ended(job) => return Ok(*job),
-                    Look::Waits(ended) => ended.await,
+                    Look::Waits(number, receiver) => {
+                        Ending { shared: &self.shared, number, receiver: Some(receiver) }.come().await
+                    }
                 };
-                // An error means that the job was removed or the engine ended; the next look says which.
-                if let Ok(Ended { job, position }) = ended {
+                // Nothing means that the job was removed or the engine ended; the next look says which.
+                if let Some(Ended { job, position }) = ended {
                     self.shared.durable(position).await?;
                     return Ok(job);
                 }
@@ -403,6 +438,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
                 return Ok(page);
             }
             if !all {
+                tokio::task::yield_now().await;
                 continue;
             }
             tokio::select! {

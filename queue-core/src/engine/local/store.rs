@@ -140,7 +140,7 @@ impl<S: Storage> Store<S> {
     pub(super) fn check_open(&self) -> Result<(), Error> {
         match &self.failed {
             Some(error) => Err(error.clone()),
-            None if self.closed => Err(Error::new(Word::Unreachable, "the engine is closed; open it again")),
+            None if self.closed => Err(super::closed()),
             None => Ok(()),
         }
     }
@@ -253,7 +253,12 @@ impl<S: Storage> Store<S> {
             return Some(Error::new(Word::Full, text));
         }
         let full = self.files.tail.journal()?.full()?;
-        Some(Error::new(Word::Full, format!("disk is full: {}; free space, or settle and remove jobs", full.reason)))
+        let text = if full.is_space {
+            format!("disk is full: {}; free space, or settle and remove jobs", full.reason)
+        } else {
+            format!("the journal's next segment cannot be made: {}; it is tried again each second", full.reason)
+        };
+        Some(Error::new(Word::Full, text))
     }
 
     /// Leases for the first of those who wait, as long as there is something for them; in turns, since one event, such
@@ -343,7 +348,10 @@ impl<S: Storage> Store<S> {
             // Nothing happens between the look and the wait.
             match store.machine.apply(now, &mut store.chance, &context, &command, &mut store.files)? {
                 Reply::Job(job) if job.summary.state.is_done() => Ok(Look::Ended(job)),
-                Reply::Job(job) => Ok(Look::Waits(store.waiters.join_job(job.summary.number.0))),
+                Reply::Job(job) => {
+                    let number = job.summary.number.0;
+                    Ok(Look::Waits(number, store.waiters.join_job(number)))
+                }
                 _ => Err(Error::new(Word::Err, "a look at a job answers the job")),
             }
         })
@@ -365,7 +373,8 @@ impl<S: Storage> Store<S> {
 /// What a call that waits for a job found.
 pub(super) enum Look {
     Ended(Box<Job>),
-    Waits(oneshot::Receiver<Ended>),
+    /// Its number, and its end.
+    Waits(u64, oneshot::Receiver<Ended>),
 }
 
 /// What a lease call got.

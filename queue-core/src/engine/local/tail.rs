@@ -3,14 +3,18 @@
 //! Both give a record its position at once; only a journal has something to wait for.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
+use bytes::Bytes;
+
+use super::feed::Draft;
 use crate::journal::{Chunk, Journal, Position, Reader, Storage};
 use crate::machine::{Event, encode, kind_of};
 use crate::model::{Error, Word};
 
 /// Bytes of events that the memory engine keeps for the feed.
 const RING_BYTES: usize = 16 << 20;
-/// Records that it has room for from the start: a ring that grew would be copied while an enqueue waits.
+/// Records that it keeps at most, and has room for from the start: a ring that grew would be copied while an enqueue waits.
 const RING_RECORDS: usize = 1 << 17;
 
 /// The end of the log that events are appended to.
@@ -33,7 +37,8 @@ pub(super) struct KeptRecord {
     pub(super) position: u64,
     pub(super) kind: u16,
     pub(super) at: u64,
-    pub(super) body: Box<[u8]>,
+    /// Shared, so that a page of the feed copies none.
+    pub(super) body: Bytes,
 }
 
 /// The newest records of the memory engine.
@@ -56,11 +61,13 @@ impl Ring {
         let position = self.end;
         self.end += (body.len() as u64 + 8).next_multiple_of(8);
         self.bytes += body.len();
-        self.records.push_back(KeptRecord { position, kind: kind_of(event), at, body: body.into() });
-        while self.bytes > RING_BYTES {
-            let old = self.records.pop_front().expect("bytes are of records");
+        while self.records.len() >= RING_RECORDS || self.bytes > RING_BYTES {
+            // One record may be larger than the ring: it is what is kept then.
+            let Some(old) = self.records.pop_front() else { break };
             self.bytes -= old.body.len();
         }
+        let body = body.into_boxed_slice().into();
+        self.records.push_back(KeptRecord { position, kind: kind_of(event), at, body });
         position
     }
 
@@ -120,19 +127,26 @@ impl<S: Storage> Tail<S> {
     }
 }
 
-/// Reads about `bytes` of journal from `from` on. Returns where to go on, and whether that is all for now.
+/// Reads up to `limit` records and about `bytes` of journal from `from` on. Returns where to go on, and whether that is
+/// all for now.
 pub(super) fn read_journal<S: Storage>(
     reader: &mut Reader<S>,
     from: u64,
     bytes: u64,
-    records: &mut Vec<KeptRecord>,
+    limit: usize,
+    drafts: &mut Vec<Draft>,
 ) -> Result<(u64, bool), Error> {
     if from > reader.frontier().get() {
         return Err(no_cursor(from));
     }
+    let mut left = limit;
     let chunk = reader.read(Position::new(from), bytes, &mut |record| {
-        let position = record.position.get();
-        records.push(KeptRecord { position, kind: record.kind, at: record.at, body: record.body.into() });
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left -= 1;
+        drafts.extend(Draft::of(record.kind, record.at, record.body));
+        ControlFlow::Continue(())
     });
     match chunk {
         Ok(Chunk::Read { next, at_frontier }) => Ok((next.get(), at_frontier)),

@@ -7,6 +7,8 @@ use super::{LocalEngine, LocalOptions};
 use crate::engine::{Engine, EngineExt};
 use crate::journal::faults::FaultyStorage;
 use crate::journal::sim::SimDisk;
+use crate::journal::{FsyncPolicy, Journal};
+use crate::machine::{Event, encode, kind_of};
 use crate::model::{
     BulkVerb, Command, Context, Error, JobFilter, JobState, LeaseOrder, LeaseOutcome, LeaseRef, LeaseRequest,
     LeasedJob, NewJob, Outcome, Word,
@@ -191,6 +193,33 @@ async fn who_reads_the_feed_of_the_memory_engine_is_woken() {
     assert!(!page.events.is_empty());
 }
 
+/// An enqueue call, applied and waiting for its sync.
+async fn waiting_enqueue(engine: &LocalEngine<Faulty>, job: NewJob) -> BoxFuture {
+    let engine = engine.clone();
+    let mut call: BoxFuture = Box::pin(async move { engine.enqueue("q", vec![job]).await });
+    still_waits(&mut call).await;
+    call
+}
+
+async fn waiting_enqueues(engine: &LocalEngine<Faulty>, count: usize) -> Vec<BoxFuture> {
+    let mut calls: Vec<BoxFuture> = Vec::new();
+    for _ in 0..count {
+        calls.push(waiting_enqueue(engine, NewJob::new("n", "1")).await);
+    }
+    calls
+}
+
+/// Polls a call once, which must not end it.
+async fn still_waits<T>(call: &mut std::pin::Pin<Box<impl Future<Output = T> + ?Sized>>) {
+    std::future::poll_fn(|context| {
+        assert!(call.as_mut().poll(context).is_pending(), "it has to wait");
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Result<Vec<crate::model::Enqueued>, Error>> + Send>>;
+
 #[tokio::test]
 async fn a_panic_of_the_machine_is_told_to_those_who_wait_for_nothing_else() {
     let engine = LocalEngine::memory(LocalOptions::default());
@@ -237,4 +266,169 @@ async fn any_number_of_waiting_calls_is_served_in_frames_of_bounded_size() {
     for call in calls {
         assert_eq!(call.await.expect("no panic").expect("served").len(), 1_000);
     }
+}
+
+#[tokio::test]
+async fn what_a_close_could_not_store_is_acknowledged_to_nobody() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    let calls = waiting_enqueues(&engine, 3).await;
+    storage.plan().fail_syncs_after(0);
+    assert_eq!(engine.close().await.expect_err("the sync fails").word, Word::Unknown);
+    for call in calls {
+        assert_eq!(call.await.expect_err("its sync failed").word, Word::Unknown);
+    }
+    assert_eq!(engine.close().await.expect_err("it stays failed").word, Word::Unknown);
+}
+
+#[tokio::test]
+async fn what_a_close_stored_is_acknowledged() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    let calls = waiting_enqueues(&engine, 3).await;
+    engine.close().await.expect("the disk is well");
+    for call in calls {
+        call.await.expect("it was synced");
+    }
+    assert_eq!(engine.stats().await.expect_err("closed").word, Word::Unreachable);
+    engine.close().await.expect("closed already");
+}
+
+#[tokio::test]
+async fn who_closes_a_failed_engine_makes_no_waiting_call_succeed() {
+    let storage = Faulty::slow(SimDisk::new(), Duration::from_millis(5));
+    let engine = open(&storage);
+    // Registered first, so that it is told of the failure first.
+    let watched = engine.clone();
+    let closing = tokio::spawn(async move {
+        watched.failed().await;
+        watched.close().await
+    });
+    tokio::task::yield_now().await;
+    let calls = waiting_enqueues(&engine, 3).await;
+    storage.plan().fail_syncs_after(0);
+    for call in calls.into_iter().map(tokio::spawn).collect::<Vec<_>>() {
+        assert_eq!(call.await.expect("no panic").expect_err("its sync failed").word, Word::Unknown);
+    }
+    assert_eq!(closing.await.expect("no panic").expect_err("failed").word, Word::Unknown);
+}
+
+#[tokio::test]
+async fn half_a_command_of_a_panic_is_never_written() {
+    let disk = SimDisk::new();
+    let storage = Faulty::new(disk.clone());
+    let engine = open(&storage);
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    let panicked = engine.shared.lock().guarded(|store| {
+        let command = Command::Enqueue { queue: "q".to_owned(), jobs: vec![NewJob::new("n", "2")] };
+        store.apply(&Context::default(), &command).expect("open").expect("room");
+        panic!("injected by the test: in the middle of a command");
+    });
+    let panicked: Result<(), Error> = panicked;
+    assert_eq!(panicked.expect_err("final").word, Word::Unknown);
+    assert_eq!(engine.close().await.expect_err("nothing is committed").word, Word::Unknown);
+    let again = LocalEngine::on(SimDisk::with_files(disk.files()), LocalOptions::default()).expect("it opens").0;
+    assert_eq!(again.queue("q").await.expect("there").counts.enqueued, 1);
+    // The lock went with the journal.
+    open(&Faulty::new(disk));
+}
+
+/// Fills the open frame so far that it has to be committed before another command.
+fn fill_frame(store: &mut super::Store<Faulty>) {
+    let jobs: Vec<_> = (0..9).map(|_| NewJob::new("n", vec![b'1'; 1 << 20])).collect();
+    let command = Command::Enqueue { queue: "filled".to_owned(), jobs };
+    store.apply(&Context::default(), &command).expect("open").expect("room");
+    assert!(store.must_commit());
+}
+
+#[tokio::test]
+async fn every_call_that_appends_waits_for_a_frame_with_room() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    engine.enqueue("q", vec![NewJob::new("n", "1"), NewJob::new("n", "2")]).await.expect("room");
+    let writes = || storage.plan().writes();
+    let job = {
+        fill_frame(&mut engine.shared.lock());
+        let before = writes();
+        let request = LeaseRequest { order: order("q"), wait_ms: 0 };
+        let job = engine.lease(&Context::default(), request).await.expect("open").pop().expect("one job");
+        assert_eq!(writes() - before, 2, "the full frame, then that of the lease");
+        job
+    };
+    fill_frame(&mut engine.shared.lock());
+    let before = writes();
+    let beat = crate::model::Beat { worker: "w".to_owned(), reconnected: true, ..crate::model::Beat::default() };
+    engine.beat(beat).await.expect("open");
+    assert_eq!(writes() - before, 2, "the full frame, then that of the release");
+    let again = engine.lease_now(order("q")).await.expect("open").pop().expect("given back");
+    assert_eq!(again.number, job.number);
+}
+
+#[tokio::test]
+async fn a_lease_dropped_while_the_frame_is_full_is_given_back_once_it_has_room() {
+    let storage = Faulty::new(SimDisk::new());
+    let engine = open(&storage);
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    let request = LeaseRequest { order: order("q"), wait_ms: 0 };
+    let mut call = Box::pin(async { engine.lease(&Context::default(), request).await });
+    still_waits(&mut call).await;
+    fill_frame(&mut engine.shared.lock());
+    let end = engine.shared.lock().end();
+    drop(call);
+    assert_eq!(engine.shared.lock().end(), end, "nothing is added to a full frame");
+    let request = LeaseRequest { order: order("q"), wait_ms: 10_000 };
+    let job = engine.lease(&Context::default(), request).await.expect("open").pop().expect("the job came back");
+    assert_eq!(job.attempt, 1);
+}
+
+#[tokio::test]
+async fn a_rotation_that_syncs_much_holds_nobody_up() {
+    let storage = Faulty::new(SimDisk::new());
+    let options = LocalOptions { fsync: FsyncPolicy::No, segment_bytes: 64 << 10, ..LocalOptions::default() };
+    let engine = LocalEngine::on(storage.clone(), options).expect("a good directory").0;
+    engine.enqueue("q", vec![NewJob::new("n", vec![b'1'; 40 << 10])]).await.expect("room");
+    // The next segment is being prepared.
+    while engine.shared.lock().files.tail.journal().expect("open").is_busy() {
+        tokio::task::yield_now().await;
+    }
+    let mut call = waiting_enqueue(&engine, NewJob::new("n", vec![b'1'; 40 << 10])).await;
+    let before = storage.plan().syncs();
+    storage.plan().hold_syncs(true);
+    // Its second look begins the commit; the segment that it leaves is synced elsewhere.
+    still_waits(&mut call).await;
+    while storage.plan().syncs() == before {
+        tokio::task::yield_now().await;
+    }
+    // This thread goes on while the sync runs, and nobody is answered before it ends.
+    still_waits(&mut call).await;
+    storage.plan().hold_syncs(false);
+    call.await.expect("in the end it is stored");
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_fit_is_named_and_nothing_is_changed() {
+    let disk = SimDisk::new();
+    LocalEngine::on(disk.clone(), LocalOptions::default()).expect("a new store").0.close().await.expect("closed");
+    let options = crate::journal::Options::default();
+    let (mut journal, _) = Journal::open(disk.clone(), options, &mut |_| Ok(())).expect("it opens");
+    let event = Event::Completed { number: crate::model::JobNumber(77), late: false, result: None };
+    let position = journal.append(kind_of(&event), false, 1 << 40, |body| encode(&event, body));
+    journal.close(1).expect("closed");
+    let files = disk.files();
+    let Err(error) = LocalEngine::on(disk.clone(), LocalOptions::default()) else { panic!("no such job") };
+    assert_eq!(error.word, Word::State);
+    let named = format!("the record at position {position} (kind {}) cannot be applied", kind_of(&event));
+    assert!(error.message.starts_with(&named), "{error}");
+    assert_eq!(disk.files(), files);
+}
+
+#[tokio::test]
+async fn who_stops_waiting_for_a_job_leaves_nothing_behind() {
+    let engine = LocalEngine::memory(LocalOptions::default());
+    for _ in 0..10 {
+        let number = engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room")[0].number;
+        let timeout = engine.wait(number.into(), 0).await.expect_err("it has not ended");
+        assert_eq!(timeout.word, Word::Timeout);
+    }
+    assert!(!engine.shared.lock().waiters.is_job_awaited());
 }

@@ -57,7 +57,10 @@ impl Waiters {
         let Some((order, _)) = self.leases.remove(&number) else { return };
         for queue in &order.queues {
             if let Some(line) = self.queues.get_mut(queue) {
-                line.retain(|&waiter| waiter != number);
+                // Numbers ascend in a line, and who is served is its first.
+                if let Ok(at) = line.binary_search(&number) {
+                    line.remove(at);
+                }
                 if line.is_empty() {
                     self.queues.remove(queue);
                 }
@@ -106,6 +109,16 @@ impl Waiters {
         waiting.retain(|sender| !sender.is_closed());
         waiting.push(sender);
         receiver
+    }
+
+    /// Forgets who waited for this job and is gone.
+    pub(super) fn leave_job(&mut self, number: u64) {
+        if let Some(waiting) = self.jobs.get_mut(&number) {
+            waiting.retain(|sender| !sender.is_closed());
+            if waiting.is_empty() {
+                self.jobs.remove(&number);
+            }
+        }
     }
 
     /// Whether anybody waits for the end of any job.

@@ -80,7 +80,11 @@ fn a_flipped_bit_in_a_sealed_log_loses_no_record_silently() {
                     assert_eq!(found, records, "{name}, byte {byte}");
                     whole += 1;
                 }
-                Err(JournalError::Corrupt { .. }) => refused += 1,
+                Err(JournalError::Corrupt { file, offset, .. }) => {
+                    assert_eq!(&file, name, "byte {byte}");
+                    assert!(offset <= byte as u64, "{name}, byte {byte}: named at {offset}");
+                    refused += 1;
+                }
                 Err(error) => panic!("{name}, byte {byte}: {error}"),
             }
         }
@@ -88,6 +92,33 @@ fn a_flipped_bit_in_a_sealed_log_loses_no_record_silently() {
     // Only the seal itself can go unnoticed: then the log ends before it.
     assert_eq!(whole, 48);
     assert!(refused > 8000, "{refused}");
+}
+
+#[test]
+fn a_damaged_segment_header_is_named_at_its_place() {
+    let (files, _) = files(100);
+    for (byte, damage) in [(0, Damage::Missing), (12, Damage::HeaderChecksum), (24, Damage::HeaderChecksum)] {
+        let mut files = files.clone();
+        files.get_mut("00000002.segment").expect("it is there")[byte] ^= 1;
+        let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
+        let JournalError::Corrupt { file, offset, damage: found, .. } = &error else { panic!("{error}") };
+        assert_eq!((file.as_str(), *offset, *found), ("00000002.segment", 0, damage), "{error}");
+    }
+}
+
+#[test]
+fn a_frame_with_an_unknown_flag_is_refused_and_not_cut() {
+    let (files, records) = files(3);
+    let last_frame = usize::try_from(records[4].position.get()).expect("small") - 48 + 64;
+    for byte in [4, 5, 6, 7] {
+        let mut files = files.clone();
+        let frame = &mut files.get_mut("00000001.segment").expect("it is there")[last_frame..];
+        frame[byte] |= 0x10;
+        let checksum = crc32c::crc32c(&frame[..44]);
+        frame[44..48].copy_from_slice(&checksum.to_le_bytes());
+        let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("not understood");
+        assert!(matches!(error, JournalError::Corrupt { damage: Damage::UnknownFlag, .. }), "{error}");
+    }
 }
 
 #[test]

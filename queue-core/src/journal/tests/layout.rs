@@ -82,6 +82,20 @@ fn record_heads_keep_kind_flag_and_time() {
 }
 
 #[test]
+fn a_manifest_with_fields_of_a_later_version_is_read() {
+    let manifest = Manifest { store_salt: 7, first_segment: 1, first_position: Position::ZERO, snapshot: None };
+    for snapshot in [None, Some("a-snapshot".to_owned())] {
+        let manifest = Manifest { snapshot, ..manifest.clone() };
+        let mut bytes = manifest.encode();
+        bytes.truncate(bytes.len() - 4);
+        bytes[32..44].fill(0xAB);
+        bytes.extend_from_slice(b"more");
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        assert_eq!(Manifest::decode(&bytes).expect("it is whole"), manifest);
+    }
+}
+
+#[test]
 fn a_manifest_with_a_snapshot_decodes_and_is_not_served() {
     let manifest = Manifest {
         store_salt: 7,

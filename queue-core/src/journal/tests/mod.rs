@@ -7,6 +7,8 @@ mod reading;
 mod syncing;
 mod writing;
 
+use std::ops::ControlFlow;
+
 use super::sim::SimDisk;
 use super::*;
 

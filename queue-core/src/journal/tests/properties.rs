@@ -72,7 +72,11 @@ fn live<S: Storage>(storage: &S, policy: FsyncPolicy, steps: Vec<Step>) {
         assert!(journal.synced() <= journal.written() && journal.written() <= journal.end());
     }
     let mut found = Vec::new();
-    journal.reader().read(Position::ZERO, u64::MAX, &mut |record| found.push(Kept::of(record))).expect("it reads");
+    let mut visitor = |record: Record<'_>| {
+        found.push(Kept::of(record));
+        ControlFlow::Continue(())
+    };
+    journal.reader().read(Position::ZERO, u64::MAX, &mut visitor).expect("it reads");
     assert_eq!(found.as_slice(), &committed[..found.len()]);
     assert!(committed[found.len()..].iter().all(|record| record.position >= journal.frontier()));
 }

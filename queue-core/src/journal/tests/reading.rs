@@ -4,7 +4,11 @@ use super::*;
 
 fn collect(reader: &mut Reader<SimDisk>, from: Position, bytes: u64) -> (Vec<Kept>, Chunk) {
     let mut records = Vec::new();
-    let chunk = reader.read(from, bytes, &mut |record| records.push(Kept::of(record))).expect("it reads");
+    let mut visitor = |record: Record<'_>| {
+        records.push(Kept::of(record));
+        ControlFlow::Continue(())
+    };
+    let chunk = reader.read(from, bytes, &mut visitor).expect("it reads");
     (records, chunk)
 }
 
@@ -46,7 +50,7 @@ fn a_position_between_records_is_refused() {
     let (disk, records) = filled(FsyncPolicy::Always, 3);
     let (journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
     let wrong = records[2].position.plus(8);
-    let error = journal.reader().read(wrong, 1000, &mut |_| ()).expect_err("no record is there");
+    let error = journal.reader().read(wrong, 1000, &mut |_| ControlFlow::Continue(())).expect_err("no record is there");
     assert!(matches!(error, JournalError::Corrupt { position, .. } if position == wrong), "{error}");
 }
 
@@ -57,4 +61,46 @@ fn a_reader_beyond_the_frontier_finds_nothing() {
     let beyond = journal.frontier().plus(800);
     let (found, chunk) = collect(&mut journal.reader(), beyond, 1000);
     assert_eq!((found.len(), chunk), (0, Chunk::Read { next: beyond, at_frontier: true }));
+}
+
+#[test]
+fn a_visitor_that_breaks_is_given_that_record_again() {
+    let (disk, records) = filled(FsyncPolicy::Always, 100);
+    let (journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let mut reader = journal.reader();
+    let (mut found, mut from) = (Vec::new(), Position::ZERO);
+    loop {
+        let mut left = 7;
+        let mut visitor = |record: Record<'_>| {
+            if left == 0 {
+                return ControlFlow::Break(());
+            }
+            left -= 1;
+            found.push(Kept::of(record));
+            ControlFlow::Continue(())
+        };
+        let chunk = reader.read(from, u64::MAX, &mut visitor).expect("it reads");
+        let Chunk::Read { next, at_frontier } = chunk else { panic!("{chunk:?}") };
+        from = next;
+        if at_frontier {
+            break;
+        }
+        assert_eq!(left, 0);
+    }
+    assert_eq!(found, records);
+}
+
+#[test]
+fn nothing_behind_the_frontier_is_read_ahead() {
+    let (disk, mut records) = filled(FsyncPolicy::Always, 3);
+    let (mut journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let mut reader = journal.reader();
+    for at in 100..110 {
+        let from = journal.frontier();
+        assert_eq!(collect(&mut reader, Position::ZERO, u64::MAX).0, records);
+        // Written where a window that reached further would still show zeros.
+        records.push(append(&mut journal, at, 100, 300));
+        commit(&mut journal, at);
+        assert_eq!(collect(&mut reader, from, u64::MAX).0, records[records.len() - 1..]);
+    }
 }

@@ -87,3 +87,39 @@ fn policy_no_syncs_where_a_segment_ends_and_at_a_clean_stop() {
     assert!(storage.plan().syncs() > syncs);
     assert!(reopen(&storage, FsyncPolicy::No).expect("it opens").1.clean);
 }
+
+#[test]
+fn what_syncs_earlier_writes_does_not_run_beside_a_sync() {
+    let (mut journal, ..) = reopen(&SimDisk::new(), FsyncPolicy::EverySec).expect("it opens");
+    append(&mut journal, 1, 1, 10);
+    commit(&mut journal, 1000);
+    let sync = journal.begin_sync(2000).expect("it is due");
+    assert!(journal.begin_commit(2000).is_none(), "the seal waits");
+    append(&mut journal, 1, 1, 8000);
+    assert!(journal.begin_commit(2000).is_none(), "a rotation waits");
+    assert!(journal.is_busy());
+    journal.finish_sync(sync.run()).expect("the disk is well");
+    append(&mut journal, 1, 1, 10);
+    let rotation = journal.begin_commit(2000).expect("now it may");
+    assert!(rotation.is_long(), "it syncs the segment that it leaves");
+    assert!(journal.begin_sync(9000).is_none(), "the sync waits");
+    journal.finish_commit(rotation.run()).expect("the disk is well");
+    assert!(journal.begin_sync(9000).is_some());
+}
+
+#[test]
+fn only_what_syncs_more_than_its_frame_is_long() {
+    for policy in [FsyncPolicy::Always, FsyncPolicy::EverySec, FsyncPolicy::No] {
+        let (mut journal, ..) = reopen(&SimDisk::new(), policy).expect("it opens");
+        append(&mut journal, 1, 1, 10);
+        commit(&mut journal, 1);
+        append(&mut journal, 1, 1, 2500);
+        let stays = journal.begin_commit(2).expect("something to commit");
+        assert!(!stays.is_long(), "{policy:?}");
+        journal.finish_commit(stays.run()).expect("the disk is well");
+        journal.maintain(2);
+        append(&mut journal, 1, 1, 2500);
+        let rotates = journal.begin_commit(3).expect("something to commit");
+        assert_eq!(rotates.is_long(), policy != FsyncPolicy::Always, "{policy:?}");
+    }
+}

@@ -128,7 +128,8 @@ fn a_full_disk_is_found_while_the_next_segment_is_prepared() {
     commit(&mut journal, 1);
     let full = journal.full().expect("the next segment could not be allocated");
     assert!(full.reason.contains("00000002.segment"), "{}", full.reason);
-    assert!(full.room_bytes > 3000 && full.room_bytes < 4096, "{}", full.room_bytes);
+    assert!(full.is_space);
+    assert!(!storage.list().expect("listed").contains(&"00000002.segment.new".to_owned()), "its room is given back");
     records.push(append(&mut journal, 2, 2, 100));
     commit(&mut journal, 500);
     assert!(journal.full().is_some(), "what fits the current segment still goes in");
@@ -168,6 +169,24 @@ fn a_frame_that_needs_the_next_segment_waits_while_maintenance_has_it() {
     commit(&mut journal, 2);
     drop(journal);
     assert_eq!(reopen(&disk, FsyncPolicy::Always).expect("it opens").2, records);
+}
+
+#[test]
+fn the_next_segment_is_prepared_in_steps_of_a_mebibyte_and_the_journal_is_busy_meanwhile() {
+    let disk = SimDisk::new();
+    let options = Options { segment_bytes_first: 4 << 20, segment_bytes_max: 4 << 20, ..small(FsyncPolicy::Always) };
+    let (mut journal, _) = Journal::open(disk.clone(), options, &mut |_| Ok(())).expect("it opens");
+    append(&mut journal, 1, 1, 3 << 20);
+    let running = journal.begin_commit(1).expect("something to commit");
+    journal.finish_commit(running.run()).expect("the disk is well");
+    let mut steps = 0;
+    while let Some(step) = journal.begin_maintenance(1) {
+        steps += 1;
+        assert!(journal.is_busy() && journal.begin_maintenance(1).is_none(), "one at a time");
+        assert_eq!(step.is_last(), steps == 4);
+        journal.finish_maintenance(step.run());
+    }
+    assert_eq!((steps, journal.is_busy()), (4, false));
 }
 
 #[test]
