@@ -24,6 +24,8 @@ const FILES_EACH: u64 = 4;
 const FILES_BESIDE: u64 = 64;
 /// How long a server may take to take its leave.
 const LAST_CLOSE: Duration = Duration::from_secs(3);
+/// Which log lines are written.
+const LOG_FILTER: &str = "LONGSHORE_LOG";
 /// Where the engine is if nobody says.
 const ENGINE: &str = "longshore://127.0.0.1:7600";
 
@@ -104,7 +106,7 @@ async fn start(flags: Flags) -> Result<(), (String, u8)> {
         println!("{}", summary(&flags, &config, &url));
         return Ok(());
     }
-    start_log(flags.log_format);
+    start_log(flags.log_format).map_err(failed)?;
     allow_files(flags.concurrency.unwrap_or(config.concurrency));
     let shutdown = Shutdown::new();
     shutdown.obey_signals().map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1))?;
@@ -145,13 +147,18 @@ fn summary(flags: &Flags, config: &Config, url: &EngineUrl) -> String {
     format!("{}: {handlers} for {queues} at {url}: sound", flags.config.display())
 }
 
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("LONGSHORE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_log(format: LogFormat) -> Result<(), Error> {
+    let filter = std::env::var_os(LOG_FILTER).map_or("info".to_owned(), |text| text.to_string_lossy().into_owned());
+    let allowed = "a level (error, warn, info, debug or trace), perhaps by module: info,worker=debug";
+    let filter = EnvFilter::try_new(&filter).map_err(|_| Error::bad_arg(LOG_FILTER, &filter, allowed))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Where nobody reads the log any more, telling so there would panic: the thread of the signals would end by it.
+    let log = log.log_internal_errors(false);
     match format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    Ok(())
 }
 
 /// Opens the engine, trying until it answers; `None` if the worker is to stop before that.

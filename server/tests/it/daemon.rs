@@ -63,9 +63,8 @@ impl Daemon {
         Client::new(self.address("listens on "))
     }
 
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill is there").success());
+    fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 
     fn stop(mut self) -> (Option<i32>, String) {
@@ -75,6 +74,11 @@ impl Daemon {
         let status = self.child.wait().expect("it ends");
         (status.code(), log)
     }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
 }
 
 fn refused(arguments: &[&str]) -> (Option<i32>, String) {
@@ -200,6 +204,17 @@ fn a_flag_goes_before_the_environment_also_under_its_other_name() {
     both.env("LONGSHORE_DATA", text(dir.path())).env("LONGSHORE_SERVER_ENGINE", "memory:");
     let refused = both.output().expect("the program is built");
     assert_eq!(refused.status.code(), Some(2), "neither goes before the other");
+}
+
+#[test]
+fn it_stops_also_where_nobody_reads_its_log() {
+    let daemon = Daemon::start(&["--engine", "memory:"]);
+    daemon.client();
+    let Daemon { mut child, log, .. } = daemon;
+    // Nobody is at the pipe's other end any more.
+    drop(log);
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

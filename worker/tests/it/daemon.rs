@@ -55,6 +55,12 @@ fn a_wrong_engine_is_wrong_configuration_and_a_wrong_flag_is_not() {
     let (code, _, error) = run(FILE, &["--engine", "localhost", "--check"]);
     assert_eq!(code, Some(1));
     assert!(error.starts_with("longshore-worker: engine is localhost; allowed: longshore://HOST:PORT"), "{error}");
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("handlers.toml"), FILE).expect("a file");
+    let refused = daemon(folder.path(), &[]).env("LONGSHORE_LOG", "worker=loud").output().expect("it starts");
+    let message = String::from_utf8(refused.stderr).expect("text");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(message.starts_with("longshore-worker: LONGSHORE_LOG is worker=loud; allowed: a level "), "{message}");
     let (code, _, error) = run(FILE, &["--grace", "25"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("a number with a unit"), "{error}");
@@ -103,6 +109,15 @@ fn more_programs_than_open_files_are_warned_of_at_the_start() {
 fn it_stops_cleanly_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut child, _lines) = start(folder.path(), FILE, &["--engine", "log:data"], "connected");
+    terminate(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn it_stops_cleanly_also_where_nobody_reads_its_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut child, lines) = start(folder.path(), FILE, &["--engine", "log:data"], "connected");
+    drop(lines);
     terminate(&child);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }

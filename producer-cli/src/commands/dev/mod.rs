@@ -127,7 +127,9 @@ async fn work(worker: Worker, shutdown: Shutdown, mut printer: Printer<'_>, mut 
 fn start_log() {
     let filter = EnvFilter::try_from_env("LONGSHORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let colour = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // Where nobody reads the log any more, telling so there would panic.
+    log.log_internal_errors(false).init();
 }
 
 /// Whether nobody has kept jobs there yet.
