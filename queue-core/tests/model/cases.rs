@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use queue_core::machine::{By, Due, Event, Next};
 use queue_core::model::{
-    BulkVerb, Command, Edit, JobFilter, JobNumber, JobOptions, JobRef, JobState, JobVerb, LeaseOrder, LeaseRef,
+    Added, BulkVerb, Command, Edit, JobFilter, JobNumber, JobOptions, JobRef, JobState, JobVerb, LeaseOrder, LeaseRef,
     LeasedJob, LogLine, LogSource, NewJob, Now, OperationNumber, OperationState, Outcome, QueueSettings, Reply,
     SettingsPatch, Settlement, When,
 };
@@ -305,6 +305,41 @@ fn changed(event: Event<'_>) -> Option<Event<'_>> {
         }
         Event::Expired { .. } | Event::Cancelled { .. } => return None,
     })
+}
+
+#[test]
+fn an_id_that_is_remembered_twice_is_restored_as_its_newest_job() {
+    let mut store = started();
+    let remember = |store: &mut Store, ms| {
+        let set = QueueSettings { remember_ids_ms: Some(ms), ..QueueSettings::default() };
+        let patch = SettingsPatch { set, reset: Vec::new() };
+        done(store, BEGIN, &Command::SetQueue { queue: "q".to_owned(), patch });
+    };
+    let come_and_go = |store: &mut Store, now, id: &str| {
+        let job = NewJob::new("send", "1").with(JobOptions { id: Some(id.to_owned()), ..JobOptions::default() });
+        let Reply::Enqueued(enqueued) = done(store, now, &Command::Enqueue { queue: "q".to_owned(), jobs: vec![job] })
+        else {
+            panic!("a job is enqueued")
+        };
+        let verb = JobVerb::Remove { force: false };
+        if enqueued[0].added == Added::Created {
+            done(store, now, &Command::Job { job: enqueued[0].number.into(), verb });
+        }
+        enqueued[0]
+    };
+    // What is remembered for long goes first, and holds up what comes after it.
+    remember(&mut store, 1_000);
+    come_and_go(&mut store, BEGIN, "long");
+    remember(&mut store, 10);
+    let first = come_and_go(&mut store, BEGIN, "x");
+    let second = come_and_go(&mut store, later(10), "x");
+    assert_eq!((first.added, second.added), (Added::Created, Added::Created));
+    store.fork();
+    let third = come_and_go(&mut store, later(19), "x");
+    assert_eq!((third.number, third.added), (second.number, Added::ExistingGone));
+    store.elapse(later(1_000));
+    assert_eq!(come_and_go(&mut store, later(1_000), "x").added, Added::Created);
+    store.replay();
 }
 
 #[test]

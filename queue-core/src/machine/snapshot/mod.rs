@@ -17,7 +17,7 @@ pub use restore::{Restore, Wrong};
 use super::record::bytes::{Reader, Writer};
 use super::{Blob, Machine};
 
-/// The kinds of parts; below 0x8000, for the rest of a snapshot has kinds of its own.
+/// The kinds of parts, below 0x4000: from there on they belong to who keeps the snapshot, or say that they may be skipped.
 mod kind {
     pub(super) const STORE: u16 = 1;
     pub(super) const NAMES: u16 = 2;

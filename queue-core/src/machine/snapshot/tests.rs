@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::{Blob, Chance, Event, Sink};
-use super::{Machine, Restore, kind};
+use super::{Machine, Restore, field, kind};
 use crate::model::{
-    Command, Context, JobOptions, LeaseOrder, LeaseRef, NewJob, Now, Outcome, QueueSettings, Reply, SettingsPatch,
-    Settlement,
+    BulkVerb, Command, Context, DeadReason, DelayCause, JobFilter, JobOptions, JobState, LeaseOrder, LeaseOutcome,
+    LeaseRef, NewJob, Now, OperationState, Outcome, QueueSettings, Reply, SettingsPatch, Settlement,
 };
 
 const NOW: Now = Now { steady: 0x100, wall: 0x300 };
@@ -105,6 +105,86 @@ fn an_empty_machine_is_one_part() {
     let parts = store.parts();
     assert_eq!(parts, [(kind::STORE, vec![0; 48])]);
     assert_eq!(restore(&parts).map(|machine| machine.state_hash()), Ok(Machine::new().state_hash()));
+}
+
+/// The page that draws the parts.
+const PAGE: &str = include_str!("../../../../docs/journal.md");
+
+#[test]
+fn the_page_numbers_kinds_fields_and_words_as_the_code_does() {
+    let lacks = |text: String| assert!(PAGE.contains(&text), "docs/journal.md lacks: {text}");
+    for (kind, what) in [
+        (kind::STORE, "the store"),
+        (kind::NAMES, "names of jobs"),
+        (kind::WORKERS, "names of workers"),
+        (kind::POLICIES, "policies"),
+        (kind::QUEUE, "a queue"),
+        (kind::REMEMBERED, "ids of gone jobs"),
+        (kind::SETTLED, "settled tokens"),
+        (kind::OPERATION, "a bulk operation"),
+        (kind::ROW, "a job"),
+    ] {
+        lacks(format!("| {kind} | {what} |"));
+    }
+    (field::KEY..=field::CANCEL).for_each(|field| lacks(format!("field {field}")));
+    let numbered = |words: Vec<&str>| {
+        let with_number = words.iter().enumerate().filter(|(_, word)| **word != "waiting-children");
+        lacks(with_number.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", "));
+    };
+    numbered(JobState::ALL.iter().map(|one| one.as_str()).collect());
+    numbered(DelayCause::ALL.iter().map(|one| one.as_str()).collect());
+    numbered(DeadReason::ALL.iter().map(|one| one.as_str()).collect());
+    numbered(LeaseOutcome::ALL.iter().map(|one| one.as_str()).collect());
+    numbered(BulkVerb::ALL.iter().map(|one| one.as_str()).collect());
+    numbered(OperationState::ALL.iter().map(|one| one.as_str()).collect());
+}
+
+/// Little-endian integers of a body, at the offsets and with the lengths that the page's tables give.
+fn numbers<const N: usize>(body: &[u8], fields: [(usize, usize); N]) -> [u64; N] {
+    fields.map(|(at, bytes)| body[at..at + bytes].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+#[test]
+fn parts_read_as_the_page_draws_them() {
+    let mut store = with_a_job();
+    store.enqueue(1, JobOptions { keep_ms: Some(5), ..JobOptions::default() });
+    store.fail_one();
+    let token = store.machine.last_token.0;
+    store.done(&Command::StartOperation { verb: BulkVerb::Retry, filter: JobFilter::default() });
+    let mut parts = store.parts();
+    let mut body = |kind| body(&mut parts, kind).clone();
+
+    let fields = [(0, 8), (8, 8), (16, 8), (24, 8), (32, 8), (40, 8), (48, 1), (49, 4)];
+    assert_eq!(numbers(&body(kind::STORE), fields), [0x100, 0x200, 0, 2, token, 1, 1, 16]);
+    assert_eq!(body(kind::NAMES), b"\0\0\0\0\x04\0\0\0send");
+    let policies = body(kind::POLICIES);
+    let fields = [(0, 4), (4, 4), (8, 4), (12, 1), (13, 8), (21, 8), (29, 4), (33, 4), (37, 1), (38, 4), (42, 8)];
+    let first = [0, 42, 16, 1, 5_000, 3_600_000, 2_000, 20, 13, 8, 30 * 60_000];
+    assert_eq!(numbers(&policies, fields), first);
+    assert_eq!(numbers(&policies[50..], [(0, 4), (46, 1), (51, 4)]), [55, 15, 5]);
+
+    let queue = body(kind::QUEUE);
+    let fields = [(0, 4), (4, 4), (8, 1), (9, 8), (17, 8), (25, 8), (33, 8), (41, 8), (49, 8)];
+    assert_eq!(numbers(&queue, fields), [0, 1, u64::from(b'q'), 3, u64::MAX, 2, 0, 0, 0]);
+    assert_eq!(queue.len(), 57);
+
+    let settled = body(kind::SETTLED);
+    let (byte, bit) = (16 + (token % 4_096 / 8) as usize, token % 8);
+    let fields = [(0, 8), (8, 8), (byte, 1)];
+    assert_eq!((numbers(&settled, fields), settled.len()), ([token / 4_096, 0x100, 1 << bit], 528));
+
+    let operation = body(kind::OPERATION);
+    let fields = [(0, 8), (8, 1), (9, 1), (10, 8), (18, 8), (26, 8), (34, 8), (42, 4)];
+    assert_eq!(numbers(&operation, fields), [1, 2, 0, 0x100, token, 0, 0, 11]);
+    assert_eq!(&operation[46..], b"{\"up_to\":2}\0\0\0\0");
+
+    // The first job's leases, inside of the field of what most lack.
+    let row = &body(kind::ROW)[65..];
+    assert_eq!(numbers(row, [(0, 1), (5, 1)]), [9, 14]);
+    let runs = &row[10..];
+    assert_eq!(numbers(runs, [(0, 8), (8, 4), (12, 4), (16, 4), (20, 4)]), [token, 30_000, 1, 0, 0]);
+    let fields = [(24, 1), (29, 4), (33, 4), (37, 4), (41, 2), (43, 1), (44, 8), (52, 8), (60, 1)];
+    assert_eq!(numbers(runs, fields), [15, 0, 1, 1, 1, 2, 0x100, 0x100, 16]);
 }
 
 #[test]
