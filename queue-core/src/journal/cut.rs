@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::compaction::is_replaced;
 use super::errors::{Failure, JournalError};
 use super::format::{Manifest, offset_in_segment};
 use super::recovery::{Candidate, Log, Recovered, shared};
@@ -13,6 +14,7 @@ use super::scan::Window;
 use super::segments::{
     MANIFEST_FILE, Preparation, SEGMENT_SUFFIX, Segment, TEMPORARY_SUFFIX, TORN_PREFIX, segment_bytes,
 };
+use super::snapshot::SNAPSHOT_PREFIX;
 use super::storage::{Storage, StorageFile, write_zeros};
 use super::writer::Start;
 use super::{Options, Position};
@@ -30,7 +32,7 @@ pub(super) fn settle<S: Storage>(
     if let (Some((last, used)), Some((_, first))) = (&mut log.last, log.spans.last()) {
         rewrite_tail(last, *used, *first, log.claim, log.end).map_err(Failure::of("rewrite", &last.name))?;
     }
-    let number = log.spans.last().map_or(manifest.first_segment, |(number, _)| number + 1);
+    let number = log.spans.last().map_or(manifest.newest.first_segment, |(number, _)| number + 1);
     let mut next = None;
     for (candidate, used) in log.rest {
         let bytes = candidate.window.length();
@@ -44,12 +46,13 @@ pub(super) fn settle<S: Storage>(
             storage.remove(&candidate.name).map_err(Failure::of("remove", &candidate.name))?;
         }
     }
-    remove_temporaries(storage)?;
+    remove_leftovers(storage, &manifest)?;
     // Also where nothing was renamed or removed here: the names may rest on an earlier run's cache.
     storage.sync_directory().map_err(Failure::of("sync", &storage.place()))?;
     Ok(Start {
         manifest,
-        shared: shared(log.spans.clone(), log.end),
+        shared: shared([log.history, log.spans.clone()].concat(), log.end),
+        snapshot_bytes: log.snapshot.map_or(0, |(_, bytes)| bytes),
         current: log.last.map(|(last, _)| Arc::new(segment(last, log.spans.last().expect("it has a span").1))),
         next: next.unwrap_or_else(|| Preparation::new(number, segment_bytes(options, number))),
         chain: log.chain,
@@ -165,15 +168,19 @@ fn is_copy<S: Storage>(
     Ok(same)
 }
 
-/// Removes what an interrupted preparation or recovery left under a temporary name.
-fn remove_temporaries<S: Storage>(storage: &S) -> Result<(), JournalError> {
+/// Removes what an interrupted preparation, recovery or compaction left: files under a temporary name, and what the manifest
+/// has no use for.
+fn remove_leftovers<S: Storage>(storage: &S, manifest: &Manifest) -> Result<(), JournalError> {
     let names = storage.list().map_err(Failure::of("list", &storage.place()))?;
     let ours = |name: &str| {
         name.strip_suffix(TEMPORARY_SUFFIX).is_some_and(|name| {
-            name == MANIFEST_FILE || name.ends_with(SEGMENT_SUFFIX) || name.starts_with(TORN_PREFIX)
+            let prefixes = [TORN_PREFIX, SNAPSHOT_PREFIX];
+            name == MANIFEST_FILE
+                || name.ends_with(SEGMENT_SUFFIX)
+                || prefixes.iter().any(|ours| name.starts_with(ours))
         })
     };
-    for name in names.iter().filter(|name| ours(name)) {
+    for name in names.iter().filter(|name| ours(name) || is_replaced(manifest, name)) {
         storage.remove(name).map_err(Failure::of("remove", name))?;
     }
     Ok(())

@@ -61,6 +61,21 @@ pub enum JournalError {
         /// What is wrong there.
         damage: Damage,
     },
+    /// A snapshot is not what was written. Retrying does not help.
+    #[error(
+        "{file} is damaged at offset {offset}: {damage}; nothing was changed; keep a copy of {directory} as it is, \
+         then start with a backup or an empty directory"
+    )]
+    SnapshotDamaged {
+        /// The data directory.
+        directory: String,
+        /// The file in it.
+        file: String,
+        /// Offset in the file, bytes.
+        offset: u64,
+        /// What is wrong there.
+        damage: Damage,
+    },
     /// A record is whole but whoever reads it cannot use it.
     #[error("the record at position {position} (kind {kind}) cannot be applied")]
     Refused {
@@ -83,6 +98,9 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The journal was closed while a snapshot was made: it is given up, and nothing is lost.
+    #[error("the journal was closed while a snapshot was being made")]
+    Stopped,
     /// A write or sync failed: what was appended since the last success may or may not be stored.
     ///
     /// Final: the journal accepts nothing more, and nothing is retried. Open the directory again.

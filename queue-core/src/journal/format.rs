@@ -19,8 +19,10 @@ pub(super) const MANIFEST_MAGIC: [u8; 8] = *b"LSHMANIF";
 pub(super) const SEGMENT_MAGIC: [u8; 8] = *b"LSHSEGMT";
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"LSFR";
 
-/// A manifest without a snapshot; a snapshot's name makes it longer.
-pub(super) const MANIFEST_BYTES_MIN: usize = 52;
+const MANIFEST_HEAD_BYTES: usize = 28;
+const GENERATION_HEAD_BYTES: usize = 16;
+/// A manifest without a snapshot; names of snapshots and a second generation make it longer.
+pub(super) const MANIFEST_BYTES_MIN: usize = MANIFEST_HEAD_BYTES + GENERATION_HEAD_BYTES + 4;
 pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 pub(super) const FRAME_HEADER_BYTES: usize = 48;
 pub(super) const RECORD_HEAD_BYTES: usize = 16;
@@ -74,11 +76,11 @@ fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     bytes[offset..offset + N].try_into().expect("the slice has the array's length")
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(field(bytes, offset))
 }
 
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(field(bytes, offset))
 }
 
@@ -87,19 +89,28 @@ pub(super) const fn aligned(bytes: usize) -> usize {
     bytes.next_multiple_of(ALIGNMENT)
 }
 
-/// The store's anchor: which bytes are its, and where its log begins.
-///
-/// `snapshot` is the place for the snapshot's name; this version writes none and refuses one that it finds.
+/// The store's anchor: which bytes are its, and from where its log is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Manifest {
     /// Drawn once for the store; every segment's salt follows from it.
     pub(super) store_salt: u64,
-    /// Number of the oldest segment that recovery needs.
+    /// Number of the oldest segment that is kept, for readers and for the generation before.
+    pub(super) oldest_segment: u32,
+    /// What a start begins with.
+    pub(super) newest: Generation,
+    /// What it would have begun with before the last compaction; kept whole, should the newest snapshot be damaged.
+    pub(super) before: Option<Generation>,
+}
+
+/// A snapshot and the place in the log from which it is gone on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Generation {
+    /// The snapshot's file; none for the begin of the log.
+    pub(super) snapshot: Option<String>,
+    /// Number of the first segment that the snapshot does not cover.
     pub(super) first_segment: u32,
     /// Where that segment begins.
     pub(super) first_position: Position,
-    /// The snapshot from which replay starts, if there is one.
-    pub(super) snapshot: Option<String>,
 }
 
 /// Why a manifest cannot be used.
@@ -111,17 +122,27 @@ pub(super) enum ManifestFault {
 }
 
 impl Manifest {
+    /// The manifest of a new store: no snapshot, and a log that begins with segment 1.
+    pub(super) fn new(store_salt: u64) -> Manifest {
+        let newest = Generation { snapshot: None, first_segment: 1, first_position: Position::ZERO };
+        Manifest { store_salt, oldest_segment: 1, newest, before: None }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
-        let name = self.snapshot.as_deref().unwrap_or("");
-        let mut bytes = Vec::with_capacity(MANIFEST_BYTES_MIN + name.len());
+        let generations: Vec<&Generation> = [Some(&self.newest), self.before.as_ref()].into_iter().flatten().collect();
+        let mut bytes = Vec::with_capacity(2 * MANIFEST_BYTES_MIN);
         bytes.extend_from_slice(&MANIFEST_MAGIC);
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&self.first_segment.to_le_bytes());
+        bytes.extend_from_slice(&self.oldest_segment.to_le_bytes());
         bytes.extend_from_slice(&self.store_salt.to_le_bytes());
-        bytes.extend_from_slice(&self.first_position.get().to_le_bytes());
-        bytes.extend_from_slice(&[0; 12]);
-        bytes.extend_from_slice(&u32::try_from(name.len()).expect("a file name is short").to_le_bytes());
-        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(&u32::try_from(generations.len()).expect("one or two").to_le_bytes());
+        for generation in generations {
+            let name = generation.snapshot.as_deref().unwrap_or("");
+            bytes.extend_from_slice(&generation.first_segment.to_le_bytes());
+            bytes.extend_from_slice(&generation.first_position.get().to_le_bytes());
+            bytes.extend_from_slice(&u32::try_from(name.len()).expect("a file name is short").to_le_bytes());
+            bytes.extend_from_slice(name.as_bytes());
+        }
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         bytes
@@ -140,16 +161,15 @@ impl Manifest {
         if bytes.len() < MANIFEST_BYTES_MIN || crc32c::crc32c(body) != u32_at(checksum, 0) {
             return Err(ManifestFault::Damaged);
         }
-        // What stands behind the name, fields of later versions that this one can do without, is passed over.
-        let name = &body[MANIFEST_BYTES_MIN - 4..];
-        let name = name.get(..u32_at(bytes, 44) as usize).ok_or(ManifestFault::Damaged)?;
-        let name = std::str::from_utf8(name).map_err(|_| ManifestFault::Damaged)?;
-        Ok(Manifest {
-            first_segment: u32_at(bytes, 12),
-            store_salt: u64_at(bytes, 16),
-            first_position: Position::new(u64_at(bytes, 24)),
-            snapshot: (!name.is_empty()).then(|| name.to_owned()),
-        })
+        // What stands behind the generations, fields of later versions that this one can do without, is passed over.
+        let mut rest = &body[MANIFEST_HEAD_BYTES..];
+        let mut generation = || Generation::split_from(&mut rest).ok_or(ManifestFault::Damaged);
+        let (newest, before) = match u32_at(bytes, 24) {
+            1 => (generation()?, None),
+            2 => (generation()?, Some(generation()?)),
+            _ => return Err(ManifestFault::Damaged),
+        };
+        Ok(Manifest { store_salt: u64_at(bytes, 16), oldest_segment: u32_at(bytes, 12), newest, before })
     }
 
     /// The salt of segment `number`: known without the segment's header, so that a search works where that is lost.
@@ -164,6 +184,20 @@ impl Manifest {
     /// The value that the first frame of the store is chained to.
     pub(super) fn first_chain(&self) -> u32 {
         crc32c::crc32c(&self.store_salt.to_le_bytes())
+    }
+}
+
+impl Generation {
+    fn split_from(bytes: &mut &[u8]) -> Option<Generation> {
+        let (head, rest) = bytes.split_at_checked(GENERATION_HEAD_BYTES)?;
+        let (name, rest) = rest.split_at_checked(u32_at(head, 12) as usize)?;
+        let name = std::str::from_utf8(name).ok()?;
+        *bytes = rest;
+        Some(Generation {
+            snapshot: (!name.is_empty()).then(|| name.to_owned()),
+            first_segment: u32_at(head, 0),
+            first_position: Position::new(u64_at(head, 4)),
+        })
     }
 }
 

@@ -1,11 +1,12 @@
 //! The append log: opaque records in frames, frames in segments, one write and one sync for each frame.
 //!
 //! Knows nothing of jobs and encodes no bodies; takes no time and no randomness by itself (both are arguments) and starts
-//! no thread: the caller decides where a commit runs. Snapshot and compaction come later; the manifest has their place.
+//! no thread: the caller decides where a commit runs. What a snapshot says is the caller's, too.
 //! Invariants: a position is a byte address in the endless log and never changes; what was synced comes back, in order,
 //! and whole frames only; after a failed write or sync nothing is retried. `docs/journal.md` draws the format.
 
 mod commit;
+mod compaction;
 mod cut;
 mod errors;
 pub mod faults;
@@ -16,15 +17,18 @@ mod scan;
 mod segments;
 #[cfg(any(test, feature = "testkit"))]
 pub mod sim;
+mod snapshot;
 mod storage;
 mod writer;
 
 pub use commit::{Commit, Committed, FinishedSync, PendingSync};
+pub use compaction::{Cleanup, Compacted, Compaction};
 pub use errors::JournalError;
 pub use format::{ALIGNMENT, COMMAND_BYTES_MAX, Damage, FORMAT_VERSION, FRAME_BYTES_MAX, Record};
 pub use reader::{Chunk, Reader};
-pub use recovery::{Recovered, VisitError};
+pub use recovery::{Recovered, VisitError, Visitor};
 pub use segments::{Full, Maintained, Maintenance};
+pub use snapshot::{SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
 pub use storage::{DirStorage, LockFailure, Storage, StorageFile};
 pub use writer::Journal;
 

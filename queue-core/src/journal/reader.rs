@@ -39,6 +39,16 @@ impl Shared {
         self.segments.lock().expect("no holder panics").push((number, first));
     }
 
+    /// Every segment there is to read, ascending.
+    pub(super) fn segments(&self) -> Vec<(u32, Position)> {
+        self.segments.lock().expect("no holder panics").clone()
+    }
+
+    /// From now on no reader opens a segment before this one.
+    pub(super) fn remove_before(&self, number: u32) {
+        self.segments.lock().expect("no holder panics").retain(|(segment, _)| *segment >= number);
+    }
+
     fn frontier(&self) -> Position {
         Position::new(self.frontier.load(Ordering::Acquire))
     }

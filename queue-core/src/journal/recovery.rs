@@ -6,6 +6,9 @@
 
 use std::sync::Arc;
 
+use std::io::ErrorKind;
+
+use super::compaction::{Span, open_snapshot};
 use super::cut;
 use super::errors::{Failure, JournalError};
 use super::format::{
@@ -14,17 +17,61 @@ use super::format::{
 };
 use super::scan::{self, Walk, WalkError, Window};
 use super::segments::{MANIFEST_FILE, Preparation, TEMPORARY_SUFFIX, segment_bytes, segment_name, segment_number};
+use super::snapshot::SnapshotHeader;
 use super::storage::{LOCK_FILE, LockFailure, Storage, StorageFile};
 use super::{Journal, Options, Position, Record};
 
 /// A visitor's reason for not taking a record.
 pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Who takes what an opening reads.
+pub trait Visitor {
+    /// A part of the snapshot. All of them come, in order, before the first record.
+    ///
+    /// # Errors
+    ///
+    /// The reason for not taking it: the opening ends with [`JournalError::Refused`].
+    fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), VisitError>;
+
+    /// All parts have come, and every byte of them was checked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Visitor::part`].
+    fn restored(&mut self, snapshot: &SnapshotHeader) -> Result<(), VisitError>;
+
+    /// The next record.
+    ///
+    /// # Errors
+    ///
+    /// As [`Visitor::part`].
+    fn record(&mut self, record: Record<'_>) -> Result<(), VisitError>;
+}
+
+/// A visitor of journals that have no snapshot.
+pub(super) struct RecordsOnly<'a>(pub(super) &'a mut dyn FnMut(Record<'_>) -> Result<(), VisitError>);
+
+impl Visitor for RecordsOnly<'_> {
+    fn part(&mut self, _: u16, _: &[u8]) -> Result<(), VisitError> {
+        Err("this reader knows journals without a snapshot only".into())
+    }
+
+    fn restored(&mut self, _: &SnapshotHeader) -> Result<(), VisitError> {
+        Err("this reader knows journals without a snapshot only".into())
+    }
+
+    fn record(&mut self, record: Record<'_>) -> Result<(), VisitError> {
+        (self.0)(record)
+    }
+}
+
 /// What opening found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
     /// Whether the directory was new.
     pub created: bool,
+    /// Where the snapshot ends that the log was gone on from, if there is one.
+    pub snapshot: Option<Position>,
     /// Where the log ended; the next frame begins at or shortly after it.
     pub end: Position,
     /// Whole frames read, seals included.
@@ -62,8 +109,12 @@ pub(super) struct Log<F> {
     pub(super) sealed: bool,
     /// The last position that is named as synced.
     pub(super) claim: Position,
-    /// Number and first position of every segment with a header.
-    pub(super) spans: Vec<(u32, Position)>,
+    /// Segments older than that which stay for readers.
+    pub(super) history: Vec<Span>,
+    /// Number and first position of every segment with a header, from the one that recovery begins with.
+    pub(super) spans: Vec<Span>,
+    /// The snapshot's header and length.
+    pub(super) snapshot: Option<(SnapshotHeader, u64)>,
     /// The last of these, with the offset after its last byte that is not zero.
     pub(super) last: Option<(Candidate<F>, u64)>,
     /// Segments behind it, from the first without a good header on, likewise.
@@ -79,7 +130,7 @@ pub(super) struct Log<F> {
 pub(super) fn open<S: Storage>(
     storage: S,
     options: Options,
-    visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>,
+    visitor: &mut dyn Visitor,
 ) -> Result<(Journal<S>, Recovered), JournalError> {
     storage.make_directory().map_err(Failure::of("make the directory", &storage.place()))?;
     // Twice: before the lock file is made in a directory of somebody else's, and once nobody else can change it.
@@ -92,6 +143,7 @@ pub(super) fn open<S: Storage>(
     let log = replay(&storage, &manifest, visitor)?;
     let mut recovered = Recovered {
         created,
+        snapshot: log.snapshot.map(|(snapshot, _)| snapshot.position),
         end: log.end,
         frames: log.frames,
         records: log.records,
@@ -167,7 +219,6 @@ fn read_manifest<S: Storage>(storage: &S) -> Result<Manifest, JournalError> {
     bytes.truncate(read);
     let directory = storage.place();
     match Manifest::decode(&bytes) {
-        Ok(Manifest { snapshot: Some(_), .. }) => Err(JournalError::UnknownVersion { directory, version: 2 }),
         Ok(manifest) => Ok(manifest),
         Err(ManifestFault::Foreign) if bytes.len() >= MANIFEST_MAGIC.len() => {
             Err(JournalError::Foreign { directory, found: format!("a {MANIFEST_FILE} that is not ours") })
@@ -179,33 +230,42 @@ fn read_manifest<S: Storage>(storage: &S) -> Result<Manifest, JournalError> {
 
 /// Makes a store: the first segment, then the manifest, whose appearance is the moment the store exists.
 fn create<S: Storage>(storage: &S, options: &Options) -> Result<Manifest, JournalError> {
-    let manifest =
-        Manifest { store_salt: options.store_salt, first_segment: 1, first_position: Position::ZERO, snapshot: None };
+    let manifest = Manifest::new(options.store_salt);
     Preparation::<S>::new(1, segment_bytes(options, 1)).finish(storage, Position::ZERO, 0)?;
+    write_manifest(storage, &manifest)?;
+    Ok(manifest)
+}
+
+/// Puts a manifest in force, durably: the old one or this one, whenever a crash comes.
+pub(super) fn write_manifest<S: Storage>(storage: &S, manifest: &Manifest) -> Result<(), JournalError> {
     let temporary = format!("{MANIFEST_FILE}{TEMPORARY_SUFFIX}");
     let file = storage.create(&temporary).map_err(Failure::of("create", &temporary))?;
     file.write_at(&manifest.encode(), 0).map_err(Failure::of("write", &temporary))?;
     file.sync().map_err(Failure::of("sync", &temporary))?;
     storage.rename(&temporary, MANIFEST_FILE).map_err(Failure::of("rename", &temporary))?;
     storage.sync_directory().map_err(Failure::of("sync the directory of", MANIFEST_FILE))?;
-    Ok(manifest)
+    Ok(())
 }
 
 /// Reads the whole log and judges what stands behind its last good frame. Changes nothing.
 fn replay<S: Storage>(
     storage: &S,
     manifest: &Manifest,
-    visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>,
+    visitor: &mut dyn Visitor,
 ) -> Result<Log<S::File>, JournalError> {
+    let snapshot = restore(storage, manifest, visitor)?;
+    let begin = manifest.newest.first_position;
     let mut log = Log {
-        end: manifest.first_position,
-        chain: manifest.first_chain(),
+        end: begin,
+        chain: snapshot.map_or(manifest.first_chain(), |(snapshot, _)| snapshot.chain),
         frames: 0,
         records: 0,
         last_at: 0,
         sealed: false,
-        claim: manifest.first_position,
+        claim: begin,
+        history: history(storage, manifest)?,
         spans: Vec::new(),
+        snapshot,
         last: None,
         rest: Vec::new(),
         rest_damage: Damage::Missing,
@@ -213,7 +273,7 @@ fn replay<S: Storage>(
         stop: Damage::Missing,
     };
     let mut visitor = |record: Record<'_>| {
-        visitor(record).map_err(|source| JournalError::Refused {
+        visitor.record(record).map_err(|source| JournalError::Refused {
             position: record.position,
             kind: record.kind,
             source: source.into(),
@@ -244,22 +304,55 @@ fn replay<S: Storage>(
     Ok(log)
 }
 
+/// Hands the snapshot that the manifest names to the visitor.
+fn restore<S: Storage>(
+    storage: &S,
+    manifest: &Manifest,
+    visitor: &mut dyn Visitor,
+) -> Result<Option<(SnapshotHeader, u64)>, JournalError> {
+    let Some(mut snapshot) = open_snapshot(storage, manifest)? else { return Ok(None) };
+    while snapshot.next_block(&mut |kind, body| visitor.part(kind, body))? {}
+    let header = *snapshot.header();
+    visitor.restored(&header).map_err(|source| header.refused(0, source))?;
+    Ok(Some((header, snapshot.length())))
+}
+
+/// The segments before the one that recovery begins with, as far back as they follow each other.
+fn history<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Vec<Span>, JournalError> {
+    let mut spans = Vec::new();
+    for number in (manifest.oldest_segment..manifest.newest.first_segment).rev() {
+        let name = segment_name(number);
+        let mut head = [0; SEGMENT_HEADER_BYTES];
+        match storage.open(&name) {
+            Ok(file) => file.read_at(&mut head, 0).map_err(Failure::of("read", &name))?,
+            // Nothing but what readers may still want: they are told how far back they can go.
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
+            Err(error) => return Err(Failure::of("open", &name)(error).into()),
+        };
+        let Ok(header) = SegmentHeader::decode(&head, number, manifest.segment_salt(number)) else { break };
+        spans.push((number, header.first));
+    }
+    spans.reverse();
+    Ok(spans)
+}
+
 /// The segments' files from the manifest's first on. Behind a gap only prepared ones are allowed, and passed over.
 fn segments<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Vec<(u32, String)>, JournalError> {
     let names = storage.list().map_err(Failure::of("list", &storage.place()))?;
     let mut found: Vec<(u32, String)> =
         names.into_iter().filter_map(|name| Some((segment_number(&name)?, name))).collect();
-    found.retain(|(number, _)| *number >= manifest.first_segment);
+    let begin = manifest.newest.first_segment;
+    found.retain(|(number, _)| *number >= begin);
     found.sort();
-    let whole = found.iter().zip(manifest.first_segment..).take_while(|((number, _), wanted)| number == wanted).count();
+    let whole = found.iter().zip(begin..).take_while(|((number, _), wanted)| number == wanted).count();
     for (_, name) in &found[whole..] {
         if has_header(storage, name)? {
-            let missing = manifest.first_segment + u32::try_from(whole).expect("as many as numbers");
+            let missing = begin + u32::try_from(whole).expect("as many as numbers");
             return Err(damaged(storage, &segment_name(missing), Damage::FileMissing));
         }
     }
     if whole == 0 {
-        return Err(damaged(storage, &segment_name(manifest.first_segment), Damage::FileMissing));
+        return Err(damaged(storage, &segment_name(begin), Damage::FileMissing));
     }
     Ok(found)
 }
@@ -274,8 +367,7 @@ impl<F: StorageFile> Log<F> {
         visitor: &mut dyn FnMut(Record<'_>) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         // The header was written after everything before it had been synced: a claim like a frame's.
-        let is_first = self.spans.is_empty();
-        if header.first != self.end || (!is_first && header.chain != self.chain) {
+        if header.first != self.end || header.chain != self.chain {
             if self.stop == Damage::Missing {
                 self.stop = Damage::Gap;
             }
@@ -363,6 +455,6 @@ fn damaged<S: Storage>(storage: &S, file: &str, damage: Damage) -> JournalError 
 }
 
 /// Shares the segments with the readers to come.
-pub(super) fn shared(spans: Vec<(u32, Position)>, end: Position) -> Arc<super::reader::Shared> {
+pub(super) fn shared(spans: Vec<Span>, end: Position) -> Arc<super::reader::Shared> {
     Arc::new(super::reader::Shared::new(spans, end))
 }

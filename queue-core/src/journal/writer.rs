@@ -5,6 +5,7 @@
 //! sync has failed, nothing is begun any more. Times are milliseconds of one clock that does not go back.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::commit::{Commit, Committed, FinishedSync, PendingSync, Target};
 use super::format::{
@@ -12,7 +13,7 @@ use super::format::{
     SEGMENT_HEADER_BYTES, close_record,
 };
 use super::reader::{Reader, Shared};
-use super::recovery::{self, Recovered, VisitError};
+use super::recovery::{self, RecordsOnly, Recovered, VisitError, Visitor};
 use super::segments::{Full, Maintained, Maintenance, Next, Preparation, Segment, segment_bytes};
 use super::storage::Storage;
 use super::{FsyncPolicy, JournalError, Options, Position, Record};
@@ -33,14 +34,14 @@ const BUFFER_KEPT_BYTES: usize = 4 << 20;
 /// Dropping it writes nothing: what was appended and not committed is gone. [`Journal::close`] is the clean stop.
 #[derive(Debug)]
 pub struct Journal<S: Storage> {
-    storage: S,
+    pub(super) storage: S,
     options: Options,
-    manifest: Manifest,
-    shared: Arc<Shared>,
+    pub(super) manifest: Manifest,
+    pub(super) shared: Arc<Shared>,
     open: OpenFrame,
     /// The other of the two buffers that frames take turns in.
     spare: Vec<u8>,
-    current: Option<Arc<Segment<S::File>>>,
+    pub(super) current: Option<Arc<Segment<S::File>>>,
     next: Next<S>,
     chain: u32,
     written: Position,
@@ -57,8 +58,19 @@ pub struct Journal<S: Storage> {
     last_write_at: u64,
     /// When the oldest write that is not synced began.
     unsynced_since: Option<u64>,
-    failed: Option<JournalError>,
-    _lock: S::Lock,
+    pub(super) failed: Option<JournalError>,
+    /// Set while a snapshot is being made; raised, it ends that.
+    pub(super) compacting: Option<Arc<AtomicBool>>,
+    /// Length of the snapshot that a start begins with; 0 without one.
+    pub(super) snapshot_bytes: u64,
+    /// Shared with a compaction, which may outlive the journal for as long as it takes to notice.
+    pub(super) lock: Arc<S::Lock>,
+}
+
+impl<S: Storage> Drop for Journal<S> {
+    fn drop(&mut self) {
+        self.stop_compaction();
+    }
 }
 
 /// The frame that records are being appended to.
@@ -101,6 +113,7 @@ pub(super) struct Start<S: Storage> {
     pub(super) next: Preparation<S>,
     pub(super) chain: u32,
     pub(super) end: Position,
+    pub(super) snapshot_bytes: u64,
     pub(super) lock: S::Lock,
 }
 
@@ -117,6 +130,19 @@ impl<S: Storage> Journal<S> {
         storage: S,
         options: Options,
         visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>,
+    ) -> Result<(Journal<S>, Recovered), JournalError> {
+        recovery::open(storage, options, &mut RecordsOnly(visitor))
+    }
+
+    /// As [`Journal::open`], for a journal that may have a snapshot: its parts come first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::open`], and [`JournalError::SnapshotDamaged`].
+    pub fn open_with(
+        storage: S,
+        options: Options,
+        visitor: &mut dyn Visitor,
     ) -> Result<(Journal<S>, Recovered), JournalError> {
         recovery::open(storage, options, visitor)
     }
@@ -143,7 +169,9 @@ impl<S: Storage> Journal<S> {
             last_write_at: 0,
             unsynced_since: None,
             failed: None,
-            _lock: start.lock,
+            compacting: None,
+            snapshot_bytes: start.snapshot_bytes,
+            lock: Arc::new(start.lock),
         }
     }
 
@@ -195,7 +223,12 @@ impl<S: Storage> Journal<S> {
 
     /// Whether a commit, a sync or a step of maintenance runs that has to be finished before [`Journal::close`].
     pub fn is_busy(&self) -> bool {
-        self.committing || self.syncing || self.maintaining
+        self.committing || self.syncing || self.maintaining || self.compacting.is_some()
+    }
+
+    /// The number of the segment in use.
+    pub fn segment(&self) -> Option<u32> {
+        self.current.as_ref().map(|segment| segment.number)
     }
 
     /// The failure that ended this journal, if one did.

@@ -10,6 +10,9 @@ fn the_page_names_the_sizes_that_the_code_uses() {
     for (what, bytes) in [
         ("manifest without a snapshot's name", MANIFEST_BYTES_MIN),
         ("segment header", SEGMENT_HEADER_BYTES),
+        ("snapshot header", snapshot::HEADER_BYTES),
+        ("snapshot block head", snapshot::BLOCK_HEAD_BYTES),
+        ("snapshot part head", snapshot::PART_HEAD_BYTES),
         ("frame header", FRAME_HEADER_BYTES),
         ("record head", RECORD_HEAD_BYTES),
         ("alignment of frames and records", ALIGNMENT),
@@ -19,7 +22,7 @@ fn the_page_names_the_sizes_that_the_code_uses() {
         assert!(PAGE.contains(&row), "docs/journal.md lacks: {row}");
     }
     assert!(PAGE.contains(&format!("Format version {FORMAT_VERSION}.")));
-    for magic in [&MANIFEST_MAGIC[..], &SEGMENT_MAGIC, &FRAME_MAGIC] {
+    for magic in [&MANIFEST_MAGIC[..], &SEGMENT_MAGIC, &snapshot::SNAPSHOT_MAGIC, &FRAME_MAGIC] {
         let magic = std::str::from_utf8(magic).expect("magics are letters");
         assert!(PAGE.contains(&format!("`{magic}`")), "docs/journal.md lacks {magic}");
     }
@@ -39,9 +42,10 @@ fn a_store_reads_as_the_page_draws_it() {
     let files = disk.files();
 
     let manifest = &files["MANIFEST"];
-    assert_eq!(manifest.len(), 52);
-    assert_eq!([(8, 4), (12, 4), (16, 8), (24, 8), (44, 4)].map(|(at, n)| number(manifest, at, n)), [1, 1, 7, 0, 0]);
-    assert_eq!(number(manifest, 48, 4), u64::from(crc32c::crc32c(&manifest[..48])));
+    assert_eq!(manifest.len(), 48);
+    let fields = [(8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 8), (40, 4)];
+    assert_eq!(fields.map(|(at, n)| number(manifest, at, n)), [1, 1, 7, 1, 1, 0, 0]);
+    assert_eq!(number(manifest, 44, 4), u64::from(crc32c::crc32c(&manifest[..44])));
 
     let segment = &files["00000001.segment"];
     let salt = number(segment, 16, 8);
@@ -81,14 +85,24 @@ fn record_heads_keep_kind_flag_and_time() {
     }
 }
 
+fn manifests() -> [Manifest; 2] {
+    let before = Generation { snapshot: None, first_segment: 3, first_position: Position::new(4096) };
+    let newest = Generation { snapshot: Some("a-snapshot".to_owned()), first_segment: 5, ..before.clone() };
+    [Manifest::new(7), Manifest { store_salt: 7, oldest_segment: 2, newest, before: Some(before) }]
+}
+
+#[test]
+fn a_manifest_comes_back_as_it_was_written() {
+    for manifest in manifests() {
+        assert_eq!(Manifest::decode(&manifest.encode()).expect("it is whole"), manifest);
+    }
+}
+
 #[test]
 fn a_manifest_with_fields_of_a_later_version_is_read() {
-    let manifest = Manifest { store_salt: 7, first_segment: 1, first_position: Position::ZERO, snapshot: None };
-    for snapshot in [None, Some("a-snapshot".to_owned())] {
-        let manifest = Manifest { snapshot, ..manifest.clone() };
+    for manifest in manifests() {
         let mut bytes = manifest.encode();
         bytes.truncate(bytes.len() - 4);
-        bytes[32..44].fill(0xAB);
         bytes.extend_from_slice(b"more");
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         assert_eq!(Manifest::decode(&bytes).expect("it is whole"), manifest);
@@ -96,15 +110,12 @@ fn a_manifest_with_fields_of_a_later_version_is_read() {
 }
 
 #[test]
-fn a_manifest_with_a_snapshot_decodes_and_is_not_served() {
-    let manifest = Manifest {
-        store_salt: 7,
-        first_segment: 3,
-        first_position: Position::new(4096),
-        snapshot: Some("a-snapshot".to_owned()),
-    };
-    assert_eq!(Manifest::decode(&manifest.encode()).expect("it is whole"), manifest);
-    let disk = SimDisk::with_files([("MANIFEST".to_owned(), manifest.encode())].into());
-    let error = reopen(&disk, FsyncPolicy::Always).expect_err("snapshots come later");
-    assert!(matches!(error, JournalError::UnknownVersion { .. }), "{error}");
+fn a_manifest_that_says_too_much_or_too_little_is_damaged() {
+    for (at, byte) in [(24, 0), (24, 3), (40, 200)] {
+        let mut bytes = manifests()[1].encode();
+        bytes.truncate(bytes.len() - 4);
+        bytes[at] = byte;
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        assert_eq!(Manifest::decode(&bytes), Err(ManifestFault::Damaged), "{byte} at {at}");
+    }
 }

@@ -1,9 +1,11 @@
 //! The journal's own tests, by role. Shared here: a small store in memory and what it should give back.
 
+mod compaction;
 mod damage;
 mod layout;
 mod properties;
 mod reading;
+mod snapshots;
 mod syncing;
 mod writing;
 

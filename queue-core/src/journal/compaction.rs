@@ -1,0 +1,303 @@
+//! Compaction: a newer snapshot, made beside a journal that goes on, and the removal of what it replaces.
+//!
+//! Hands out what stands before a segment's begin (the old snapshot's parts, the records behind it) and takes the parts of
+//! the new snapshot; what they mean, and that the new one is right, is the caller's. Three values for three steps:
+//! [`Compaction`] runs on any thread, [`super::Journal::finish_compaction`] takes what came of it, [`Cleanup`] runs on
+//! any thread again. Invariants: the manifest names a snapshot only once its file is whole and durable; nothing is removed
+//! before the manifest that does without it is durable; the generation before the newest is kept whole.
+
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::errors::{Failure, JournalError};
+use super::format::{Damage, Generation, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader, offset_in_segment};
+use super::reader::{Chunk, Reader};
+use super::recovery::write_manifest;
+use super::scan::{self, WalkError, Window};
+use super::segments::{TEMPORARY_SUFFIX, segment_name, segment_number};
+use super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader, SnapshotReader, SnapshotWriter};
+use super::storage::Storage;
+use super::{Journal, Position, Record, VisitError};
+
+/// Log that is read at once behind the new snapshot.
+const READ_BYTES: u64 = 1 << 20;
+
+/// A segment's number and the position of its first frame.
+pub(super) type Span = (u32, Position);
+
+/// A snapshot to be made. Dropping it gives it up: a file under a temporary name is left to the next start.
+#[derive(Debug)]
+pub struct Compaction<S: Storage> {
+    storage: S,
+    manifest: Manifest,
+    /// Every segment there is, up to the one at whose begin the new snapshot ends.
+    kept: Vec<Span>,
+    /// Bytes of log before the new snapshot's end that stay for readers.
+    history_bytes: u64,
+    /// For what stands behind the new snapshot.
+    reader: Reader<S>,
+    /// Raised when the journal is closed or dropped.
+    stop: Arc<AtomicBool>,
+    /// The directory stays this owner's until the last file is written.
+    _lock: Arc<S::Lock>,
+}
+
+/// A [`Compaction`] that has come to a new snapshot; hand it to [`super::Journal::finish_compaction`].
+#[derive(Debug)]
+pub struct Compacted {
+    manifest: Manifest,
+    /// Everything before it is in the snapshot.
+    pub position: Position,
+    /// The snapshot's length, bytes.
+    pub snapshot_bytes: u64,
+}
+
+/// What is left to remove after a compaction.
+#[derive(Debug)]
+pub struct Cleanup<S: Storage> {
+    storage: S,
+    manifest: Manifest,
+    /// Another owner could have made what this one knows nothing of.
+    _lock: Arc<S::Lock>,
+}
+
+impl<S: Storage> Journal<S> {
+    /// Bytes of log that a start would have to read behind its snapshot.
+    pub fn bytes_behind_snapshot(&self) -> u64 {
+        self.written().get() - self.manifest.newest.first_position.get()
+    }
+
+    /// Length of the snapshot that a start begins with; 0 without one.
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.snapshot_bytes
+    }
+
+    /// Hands out the making of a snapshot of everything before the segment in use, which appending does not wait for.
+    /// Readers may go back `history_bytes` from there, and at least as far as the generation before.
+    ///
+    /// `None` if the segment in use is the one that the newest snapshot ends at, if one is being made, or if the journal
+    /// has failed.
+    pub fn begin_compaction(&mut self, history_bytes: u64) -> Option<Compaction<S>> {
+        let current = self.current.as_ref()?.number;
+        if self.failed.is_some() || self.compacting.is_some() || current == self.manifest.newest.first_segment {
+            return None;
+        }
+        let stop = Arc::clone(self.compacting.insert(Arc::default()));
+        let mut kept = self.shared.segments();
+        kept.retain(|(number, _)| *number <= current);
+        let (storage, manifest) = (self.storage.clone(), self.manifest.clone());
+        let (reader, lock) = (self.reader(), Arc::clone(&self.lock));
+        Some(Compaction { storage, manifest, kept, history_bytes, reader, stop, _lock: lock })
+    }
+
+    /// Lets the compaction that runs, if one does, end without a snapshot as soon as it looks; it is taken back as any other.
+    pub fn stop_compaction(&self) {
+        if let Some(stop) = &self.compacting {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes back what came of a compaction: the new snapshot, or `None` if it was given up and may begin anew.
+    /// Returns what is left to remove; the compaction ends with [`Journal::finish_cleanup`].
+    pub fn finish_compaction(&mut self, compacted: Option<Compacted>) -> Option<Cleanup<S>> {
+        let Some(compacted) = compacted else {
+            self.compacting = None;
+            return None;
+        };
+        self.snapshot_bytes = compacted.snapshot_bytes;
+        self.shared.remove_before(compacted.manifest.oldest_segment);
+        self.manifest = compacted.manifest;
+        let (storage, manifest, lock) = (self.storage.clone(), self.manifest.clone(), Arc::clone(&self.lock));
+        Some(Cleanup { storage, manifest, _lock: lock })
+    }
+
+    /// The end of a compaction that came to a snapshot: what it replaces was removed, as far as it could be.
+    pub fn finish_cleanup(&mut self) {
+        self.compacting = None;
+    }
+}
+
+impl<S: Storage> Compaction<S> {
+    /// The new snapshot covers everything before it.
+    pub fn position(&self) -> Position {
+        self.end().1
+    }
+
+    fn end(&self) -> Span {
+        *self.kept.last().expect("a compaction ends at a segment's begin")
+    }
+
+    /// The old snapshot, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::SnapshotDamaged`], [`JournalError::Io`].
+    pub fn snapshot(&self) -> Result<Option<SnapshotReader<S>>, JournalError> {
+        open_snapshot(&self.storage, &self.manifest)
+    }
+
+    /// Visits the records behind the old snapshot and before [`Compaction::position`], in order.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Corrupt`] names the place, [`JournalError::Refused`] carries the visitor's reason.
+    pub fn records(&self, visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>) -> Result<(), JournalError> {
+        let mut visitor = |record: Record<'_>| {
+            self.go_on()?;
+            visitor(record).map_err(|source| refused(&record, source))
+        };
+        let behind = self.kept.partition_point(|(number, _)| *number < self.manifest.newest.first_segment);
+        for pair in self.kept[behind..].windows(2) {
+            let ((number, first), (_, end)) = (pair[0], pair[1]);
+            let (mut window, header) = self.open_segment(number, first)?;
+            let walk = scan::walk(&mut window, &header, &mut visitor).map_err(|error| match error {
+                WalkError::Io(source) => Failure::of("read", &segment_name(number))(source).into(),
+                WalkError::Visitor(error) => error,
+            })?;
+            if walk.end != end {
+                return Err(self.corrupt(number, offset_in_segment(walk.end, first), walk.end, walk.stop));
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits records that stand behind [`Compaction::position`] by now, in order, until the visitor breaks; none of them is
+    /// in the new snapshot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Compaction::records`].
+    pub fn records_behind(
+        &mut self,
+        visitor: &mut dyn FnMut(Record<'_>) -> Result<ControlFlow<()>, VisitError>,
+    ) -> Result<(), JournalError> {
+        let mut next = self.position();
+        let (mut broken, mut refusal) = (false, None);
+        while !broken {
+            self.go_on()?;
+            let chunk = self.reader.read(next, READ_BYTES, &mut |record| {
+                let flow = visitor(record).unwrap_or_else(|source| {
+                    refusal = Some(refused(&record, source));
+                    ControlFlow::Break(())
+                });
+                broken = flow.is_break();
+                flow
+            })?;
+            match chunk {
+                Chunk::Read { next: after, at_frontier: false } => next = after,
+                _ => break,
+            }
+        }
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// The error for files that are whole but do not go together.
+    pub fn refused(&self, position: u64, source: VisitError) -> JournalError {
+        JournalError::Refused { position: Position::new(position), kind: 0, source: source.into() }
+    }
+
+    /// An error once the journal is closed: then nothing more is to be written to its directory.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Stopped`].
+    pub fn go_on(&self) -> Result<(), JournalError> {
+        if self.stop.load(Ordering::Relaxed) { Err(JournalError::Stopped) } else { Ok(()) }
+    }
+
+    /// Begins the new snapshot, whose state has this digest.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Corrupt`] if the segment that it ends at has no good header; [`JournalError::Io`].
+    pub fn writer(&self, state_hash: u64) -> Result<SnapshotWriter<S>, JournalError> {
+        let (number, position) = self.end();
+        let chain = self.open_segment(number, position)?.1.chain;
+        let header = SnapshotHeader { position, state_hash, chain };
+        SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header)
+    }
+
+    /// Finishes the snapshot's file and names it in the manifest: from then on a start begins with it.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`]: whether the old or the new manifest is in force is seen at the next start, and both are right.
+    pub fn finish(self, writer: SnapshotWriter<S>) -> Result<Compacted, JournalError> {
+        self.go_on()?;
+        let (snapshot, snapshot_bytes) = writer.finish()?;
+        let (number, position) = self.end();
+        let before = self.manifest.newest.clone();
+        // Readers may go on in what the history still holds, and the generation before is kept whole.
+        let history = self.kept.iter().find(|(_, first)| position.get() - first.get() <= self.history_bytes);
+        let oldest = history.map_or(number, |(number, _)| *number).min(before.first_segment);
+        let newest = Generation { snapshot: Some(snapshot), first_segment: number, first_position: position };
+        let manifest = Manifest { newest, before: Some(before), oldest_segment: oldest, ..self.manifest };
+        write_manifest(&self.storage, &manifest)?;
+        Ok(Compacted { manifest, position, snapshot_bytes })
+    }
+
+    fn open_segment(&self, number: u32, first: Position) -> Result<(Window<S::File>, SegmentHeader), JournalError> {
+        let name = segment_name(number);
+        let file = self.storage.open(&name).map_err(Failure::of("open", &name))?;
+        let mut window = Window::new(file).map_err(Failure::of("read", &name))?;
+        let head = window.slice(0, SEGMENT_HEADER_BYTES).map_err(Failure::of("read", &name))?;
+        let header = SegmentHeader::decode(head, number, self.manifest.segment_salt(number));
+        match header {
+            Ok(header) if header.first == first => Ok((window, header)),
+            Ok(_) => Err(self.corrupt(number, 0, first, Damage::Gap)),
+            Err(damage) => Err(self.corrupt(number, 0, first, damage)),
+        }
+    }
+
+    fn corrupt(&self, number: u32, offset: u64, position: Position, damage: Damage) -> JournalError {
+        let (directory, file) = (self.storage.place(), segment_name(number));
+        JournalError::Corrupt { directory, file, offset, position, synced: self.position(), damage }
+    }
+}
+
+impl<S: Storage> Cleanup<S> {
+    /// Removes the segments and snapshots that the manifest has no use for.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`]; what is left is removed after the next compaction, or by the next start.
+    pub fn run(self) -> Result<(), JournalError> {
+        let names = self.storage.list().map_err(Failure::of("list", &self.storage.place()))?;
+        for name in names.iter().filter(|name| is_replaced(&self.manifest, name)) {
+            match self.storage.remove(name) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Failure::of("remove", name)(error).into());
+                }
+                _ => {}
+            }
+        }
+        // Not synced: a name that a crash brings back is removed again.
+        Ok(())
+    }
+}
+
+/// Whether a file is a segment or snapshot that the manifest has no use for.
+pub(super) fn is_replaced(manifest: &Manifest, name: &str) -> bool {
+    if let Some(number) = segment_number(name) {
+        return number < manifest.oldest_segment;
+    }
+    let named = [Some(&manifest.newest), manifest.before.as_ref()].into_iter().flatten();
+    let mut named = named.filter_map(|generation| generation.snapshot.as_deref());
+    name.starts_with(SNAPSHOT_PREFIX) && !name.ends_with(TEMPORARY_SUFFIX) && !named.any(|snapshot| snapshot == name)
+}
+
+/// The snapshot that the manifest names, if it names one.
+pub(super) fn open_snapshot<S: Storage>(
+    storage: &S,
+    manifest: &Manifest,
+) -> Result<Option<SnapshotReader<S>>, JournalError> {
+    let newest = &manifest.newest;
+    let open = |name: &String| SnapshotReader::open(storage, name, manifest.store_salt, newest.first_position);
+    newest.snapshot.as_ref().map(open).transpose()
+}
+
+fn refused(record: &Record<'_>, source: VisitError) -> JournalError {
+    JournalError::Refused { position: record.position, kind: record.kind, source: source.into() }
+}

@@ -1,0 +1,301 @@
+//! A snapshot's file: a header, then parts in checked blocks, then an end.
+//!
+//! A part is a kind and bytes; what they mean is the caller's, as with records. Leaves to `compaction` which snapshot is
+//! made when, and to `recovery` which one counts. Invariants: a file has its final name only when it is whole and synced;
+//! a block's length is trusted only after its head's own checksum; each block is chained to the one before, the first to
+//! the header, so that nothing can be left out, repeated or put elsewhere. Lengths and offsets are bytes.
+
+use std::io;
+
+use super::errors::{Failure, JournalError};
+use super::format::{Damage, FORMAT_VERSION, FRAME_BYTES_MAX, u32_at, u64_at};
+use super::scan::Window;
+use super::segments::TEMPORARY_SUFFIX;
+use super::storage::{Storage, StorageFile};
+use super::{Position, VisitError};
+
+pub(super) const SNAPSHOT_PREFIX: &str = "snapshot-";
+
+pub(super) const SNAPSHOT_MAGIC: [u8; 8] = *b"LSHSNAPS";
+pub(super) const HEADER_BYTES: usize = 64;
+pub(super) const BLOCK_HEAD_BYTES: usize = 16;
+pub(super) const PART_HEAD_BYTES: usize = 8;
+/// Synced in steps, so that no commit's sync has to wait for gigabytes at once.
+const SYNC_BYTES: u64 = 8 << 20;
+/// A block is closed once it has this much; a larger part has one of its own.
+const BLOCK_BYTES: usize = 64 << 10;
+/// A part carries at most what a frame does.
+const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX + PART_HEAD_BYTES;
+/// Set in the count of parts: the last block, whose payload is the number of parts before it.
+const FLAG_END: u32 = 1 << 31;
+
+/// The name of the snapshot that covers everything before `position`.
+pub(super) fn snapshot_name(position: Position) -> String {
+    format!("{SNAPSHOT_PREFIX}{:020}", position.get())
+}
+
+/// What a snapshot says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotHeader {
+    /// Everything before it is in the snapshot; a segment begins there.
+    pub position: Position,
+    /// The digest of the state, as its maker computes it.
+    pub state_hash: u64,
+    /// The chained checksum of the last frame before `position`.
+    pub(super) chain: u32,
+}
+
+impl SnapshotHeader {
+    /// The error for a snapshot that is whole but that whoever reads it cannot use.
+    pub fn refused(&self, kind: u16, source: VisitError) -> JournalError {
+        JournalError::Refused { position: self.position, kind, source: source.into() }
+    }
+
+    fn encode(&self, salt: u64) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&SNAPSHOT_MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[16..24].copy_from_slice(&salt.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.position.get().to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.state_hash.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.chain.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..60]);
+        bytes[60..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8], salt: u64, position: Position) -> Result<SnapshotHeader, Damage> {
+        if bytes.len() < HEADER_BYTES || bytes[..8] != SNAPSHOT_MAGIC {
+            return Err(Damage::Missing);
+        }
+        if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
+            return Err(Damage::HeaderChecksum);
+        }
+        let header = SnapshotHeader {
+            position: Position::new(u64_at(bytes, 24)),
+            state_hash: u64_at(bytes, 32),
+            chain: u32_at(bytes, 40),
+        };
+        let at_home = u32_at(bytes, 8) == FORMAT_VERSION && u64_at(bytes, 16) == salt && header.position == position;
+        if at_home { Ok(header) } else { Err(Damage::Misplaced) }
+    }
+}
+
+/// A snapshot that is being written, under a temporary name until it is whole.
+#[derive(Debug)]
+pub struct SnapshotWriter<S: Storage> {
+    storage: S,
+    name: String,
+    temporary: String,
+    file: S::File,
+    /// Where the next block goes, and up to where the file was synced.
+    offset: u64,
+    synced: u64,
+    chain: u32,
+    /// The open block, its head's room first.
+    block: Vec<u8>,
+    /// Parts in the open block, and in all before it.
+    open_parts: u32,
+    parts: u64,
+}
+
+impl<S: Storage> SnapshotWriter<S> {
+    pub(super) fn create(storage: &S, salt: u64, header: &SnapshotHeader) -> Result<SnapshotWriter<S>, JournalError> {
+        let name = snapshot_name(header.position);
+        let temporary = format!("{name}{TEMPORARY_SUFFIX}");
+        let file = storage.create(&temporary).map_err(Failure::of("create", &temporary))?;
+        let bytes = header.encode(salt);
+        file.write_at(&bytes, 0).map_err(Failure::of("write", &temporary))?;
+        Ok(SnapshotWriter {
+            storage: storage.clone(),
+            name,
+            temporary,
+            file,
+            offset: HEADER_BYTES as u64,
+            synced: 0,
+            chain: crc32c::crc32c(&bytes),
+            block: vec![0; BLOCK_HEAD_BYTES],
+            open_parts: 0,
+            parts: 0,
+        })
+    }
+
+    /// Adds a part: `kind`, and what stands in `body`, one slice after the other, at most 32 MiB in all.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`]; the file under its temporary name is left to the next start.
+    pub fn part(&mut self, kind: u16, body: &[&[u8]]) -> Result<(), JournalError> {
+        let bytes: usize = body.iter().map(|piece| piece.len()).sum();
+        assert!(bytes <= FRAME_BYTES_MAX, "a part carries at most what a record does");
+        if self.open_parts > 0 && self.block.len() + PART_HEAD_BYTES + bytes > BLOCK_HEAD_BYTES + BLOCK_BYTES {
+            self.write_block(self.open_parts)?;
+        }
+        self.block.extend_from_slice(&u32::try_from(bytes).expect("checked above").to_le_bytes());
+        self.block.extend_from_slice(&kind.to_le_bytes());
+        self.block.extend_from_slice(&[0; 2]);
+        body.iter().for_each(|piece| self.block.extend_from_slice(piece));
+        self.open_parts += 1;
+        self.parts += 1;
+        Ok(())
+    }
+
+    fn write_block(&mut self, count: u32) -> Result<(), JournalError> {
+        let (head, payload) = self.block.split_at_mut(BLOCK_HEAD_BYTES);
+        head[..4].copy_from_slice(&u32::try_from(payload.len()).expect("a block is at most a part").to_le_bytes());
+        head[4..8].copy_from_slice(&count.to_le_bytes());
+        self.chain = crc32c::crc32c_append(crc32c::crc32c_append(self.chain, &head[..8]), payload);
+        head[8..12].copy_from_slice(&self.chain.to_le_bytes());
+        let checksum = crc32c::crc32c(&head[..12]);
+        head[12..].copy_from_slice(&checksum.to_le_bytes());
+        self.file.write_at(&self.block, self.offset).map_err(Failure::of("write", &self.temporary))?;
+        self.offset += self.block.len() as u64;
+        if self.offset - self.synced >= SYNC_BYTES {
+            self.file.sync().map_err(Failure::of("sync", &self.temporary))?;
+            self.synced = self.offset;
+        }
+        self.block.truncate(BLOCK_HEAD_BYTES);
+        self.open_parts = 0;
+        Ok(())
+    }
+
+    /// Writes what is open and the end, syncs, and gives the file its name, durably. Answers its name and length.
+    ///
+    /// # Errors
+    ///
+    /// As [`SnapshotWriter::part`].
+    pub(super) fn finish(mut self) -> Result<(String, u64), JournalError> {
+        if self.open_parts > 0 {
+            self.write_block(self.open_parts)?;
+        }
+        self.block.extend_from_slice(&self.parts.to_le_bytes());
+        self.write_block(FLAG_END)?;
+        self.file.sync().map_err(Failure::of("sync", &self.temporary))?;
+        self.storage.rename(&self.temporary, &self.name).map_err(Failure::of("rename", &self.temporary))?;
+        self.storage.sync_directory().map_err(Failure::of("sync the directory of", &self.name))?;
+        Ok((self.name, self.offset))
+    }
+}
+
+/// Who takes parts: kind and body.
+pub type TakePart<'a> = dyn FnMut(u16, &[u8]) -> Result<(), VisitError> + 'a;
+
+/// A snapshot being read; every byte of it is checked before it is handed out.
+#[derive(Debug)]
+pub struct SnapshotReader<S: Storage> {
+    directory: String,
+    name: String,
+    window: Window<S::File>,
+    header: SnapshotHeader,
+    offset: u64,
+    chain: u32,
+    parts: u64,
+    ended: bool,
+}
+
+impl<S: Storage> SnapshotReader<S> {
+    /// Opens the snapshot of this name, which must be this store's and cover `position`.
+    pub(super) fn open(storage: &S, name: &str, salt: u64, position: Position) -> Result<Self, JournalError> {
+        let directory = storage.place();
+        let file = match storage.open(name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(&directory, name, 0, Damage::FileMissing));
+            }
+            Err(error) => return Err(Failure::of("open", name)(error).into()),
+        };
+        let mut window = Window::new(file).map_err(Failure::of("read", name))?;
+        let bytes = window.slice(0, HEADER_BYTES).map_err(Failure::of("read", name))?;
+        let header =
+            SnapshotHeader::decode(bytes, salt, position).map_err(|damage| damaged(&directory, name, 0, damage))?;
+        let chain = crc32c::crc32c(bytes);
+        let offset = HEADER_BYTES as u64;
+        Ok(Self { directory, name: name.to_owned(), window, header, offset, chain, parts: 0, ended: false })
+    }
+
+    /// What it says of itself.
+    pub fn header(&self) -> &SnapshotHeader {
+        &self.header
+    }
+
+    /// The file's length, bytes.
+    pub fn length(&self) -> u64 {
+        self.window.length()
+    }
+
+    /// Hands the parts of the next block to `visitor`, in order. Answers whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::SnapshotDamaged`] names the place; [`JournalError::Refused`] carries the visitor's reason.
+    pub fn next_block(&mut self, visitor: &mut TakePart<'_>) -> Result<bool, JournalError> {
+        if self.ended {
+            return Ok(false);
+        }
+        let (bytes, count) = self.block_head()?;
+        let offset = self.offset + BLOCK_HEAD_BYTES as u64;
+        let payload = self.window.slice(offset, bytes).map_err(Failure::of("read", &self.name))?;
+        // `block_head` has checked the payload against its chained checksum.
+        if count & FLAG_END != 0 {
+            let whole = payload == self.parts.to_le_bytes() && offset + bytes as u64 == self.window.length();
+            self.ended = true;
+            return if whole { Ok(false) } else { Err(self.damaged(Damage::Length)) };
+        }
+        let mut rest = payload;
+        for _ in 0..count {
+            let (kind, body) = match split_part(rest) {
+                Some((kind, body, behind)) => {
+                    rest = behind;
+                    (kind, body)
+                }
+                None => return Err(damaged(&self.directory, &self.name, self.offset, Damage::Record)),
+            };
+            visitor(kind, body).map_err(|source| self.header.refused(kind, source))?;
+        }
+        if !rest.is_empty() {
+            return Err(damaged(&self.directory, &self.name, self.offset, Damage::Record));
+        }
+        self.parts += u64::from(count);
+        self.offset = offset + bytes as u64;
+        Ok(true)
+    }
+
+    /// The payload's length and the count of the block at the offset, once head and payload proved whole.
+    fn block_head(&mut self) -> Result<(usize, u32), JournalError> {
+        let head = self.window.slice(self.offset, BLOCK_HEAD_BYTES).map_err(Failure::of("read", &self.name))?;
+        if head.len() < BLOCK_HEAD_BYTES {
+            return Err(self.damaged(Damage::Missing));
+        }
+        let head: [u8; BLOCK_HEAD_BYTES] = head.try_into().expect("its length was just checked");
+        if crc32c::crc32c(&head[..12]) != u32_at(&head, 12) {
+            return Err(self.damaged(Damage::HeaderChecksum));
+        }
+        let bytes = u32_at(&head, 0) as usize;
+        let offset = self.offset + BLOCK_HEAD_BYTES as u64;
+        if bytes > PAYLOAD_BYTES_MAX || offset + bytes as u64 > self.window.length() {
+            return Err(self.damaged(Damage::Length));
+        }
+        let payload = self.window.slice(offset, bytes).map_err(Failure::of("read", &self.name))?;
+        let chain = crc32c::crc32c_append(crc32c::crc32c_append(self.chain, &head[..8]), payload);
+        if chain != u32_at(&head, 8) {
+            return Err(self.damaged(Damage::PayloadChecksum));
+        }
+        self.chain = chain;
+        Ok((bytes, u32_at(&head, 4)))
+    }
+
+    fn damaged(&self, damage: Damage) -> JournalError {
+        damaged(&self.directory, &self.name, self.offset, damage)
+    }
+}
+
+/// The part that begins `bytes`, and what stands behind it.
+fn split_part(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (head, rest) = bytes.split_at_checked(PART_HEAD_BYTES)?;
+    let (body, behind) = rest.split_at_checked(u32_at(head, 0) as usize)?;
+    Some((u16::from_le_bytes([head[4], head[5]]), body, behind))
+}
+
+fn damaged(directory: &str, file: &str, offset: u64, damage: Damage) -> JournalError {
+    JournalError::SnapshotDamaged { directory: directory.to_owned(), file: file.to_owned(), offset, damage }
+}

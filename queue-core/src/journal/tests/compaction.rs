@@ -1,0 +1,259 @@
+//! Snapshots of a journal that goes on: nothing is lost between them, whatever a crash leaves, and what they replace goes.
+//!
+//! The state of these tests is the list of all records; a snapshot has a part for each.
+
+use super::super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader};
+use super::*;
+use crate::journal::sim::Call;
+
+const HISTORY: u64 = 0;
+
+/// The fold: every record so far, from the snapshot's parts and the log behind it.
+#[derive(Debug, Default)]
+struct State {
+    kept: Vec<Kept>,
+    from_parts: usize,
+}
+
+/// A number that tells states apart.
+fn hash(kept: &[Kept]) -> u64 {
+    kept.iter().fold(kept.len() as u64, |hash, kept| hash.rotate_left(7) ^ kept.position.get())
+}
+
+impl Visitor for State {
+    fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), VisitError> {
+        let (head, body) = body.split_at(17);
+        let number = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+        let skippable = head[16] != 0;
+        self.kept.push(Kept {
+            position: Position::new(number(0)),
+            kind,
+            skippable,
+            at: number(8),
+            body: body.to_vec(),
+        });
+        self.from_parts += 1;
+        Ok(())
+    }
+
+    fn restored(&mut self, snapshot: &SnapshotHeader) -> Result<(), VisitError> {
+        assert_eq!(snapshot.state_hash, hash(&self.kept));
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record<'_>) -> Result<(), VisitError> {
+        self.kept.push(Kept::of(record));
+        Ok(())
+    }
+}
+
+fn open(disk: &SimDisk) -> Result<(Journal<SimDisk>, Recovered, State), JournalError> {
+    let mut state = State::default();
+    let (journal, recovered) = Journal::open_with(disk.clone(), small(FsyncPolicy::Always), &mut state)?;
+    Ok((journal, recovered, state))
+}
+
+/// What a caller does with a compaction, up to the new manifest.
+fn compact(compaction: Compaction<SimDisk>) -> Compacted {
+    let mut state = State::default();
+    if let Some(mut snapshot) = compaction.snapshot().expect("it is whole") {
+        while snapshot.next_block(&mut |kind, body| state.part(kind, body)).expect("it is whole") {}
+    }
+    compaction.records(&mut |record| state.record(record)).expect("the log is whole");
+    let mut writer = compaction.writer(hash(&state.kept)).expect("the disk is well");
+    for Kept { position, kind, skippable, at, body } in &state.kept {
+        let head = [&position.get().to_le_bytes()[..], &at.to_le_bytes(), &[u8::from(*skippable)]].concat();
+        writer.part(*kind, &[&head, body]).expect("the disk is well");
+    }
+    compaction.finish(writer).expect("the disk is well")
+}
+
+fn compact_whole(journal: &mut Journal<SimDisk>, history: u64) -> Position {
+    let compaction = journal.begin_compaction(history).expect("a segment is full");
+    let compacted = compact(compaction);
+    let position = compacted.position;
+    finish(journal, compacted);
+    position
+}
+
+fn finish(journal: &mut Journal<SimDisk>, compacted: Compacted) {
+    let cleanup = journal.finish_compaction(Some(compacted)).expect("there may be something to remove");
+    cleanup.run().expect("the disk is well");
+    journal.finish_cleanup();
+}
+
+fn append_frames(journal: &mut Journal<SimDisk>, kept: &mut Vec<Kept>, frames: u8) {
+    for frame in 0..frames {
+        kept.push(append(journal, u64::from(frame), frame, 900));
+        commit(journal, u64::from(frame));
+    }
+}
+
+fn names(disk: &SimDisk, prefix: &str) -> Vec<String> {
+    let mut names = disk.list().expect("listed");
+    names.retain(|name| name.starts_with(prefix));
+    names.sort();
+    names
+}
+
+#[test]
+fn a_start_goes_on_from_the_snapshot() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    assert!(journal.begin_compaction(HISTORY).is_none(), "nothing is there");
+    append_frames(&mut journal, &mut kept, 30);
+    let position = compact_whole(&mut journal, HISTORY);
+    assert!(journal.begin_compaction(HISTORY).is_none(), "no segment is full since");
+    append_frames(&mut journal, &mut kept, 10);
+    journal.close(1).expect("it closes");
+    let (journal, recovered, state) = open(&disk).expect("it opens again");
+    assert_eq!(state.kept, kept);
+    assert_eq!(recovered.snapshot, Some(position));
+    assert_eq!(state.from_parts, kept.iter().filter(|kept| kept.position < position).count());
+    assert!(state.from_parts > 10 && recovered.clean);
+    assert_eq!(journal.bytes_behind_snapshot(), journal.written().get() - position.get());
+}
+
+#[test]
+fn a_snapshot_is_made_from_the_one_before() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        append_frames(&mut journal, &mut kept, 40);
+        compact_whole(&mut journal, HISTORY);
+        drop(journal);
+        let (opened, _, state) = open(&disk).expect("it opens again");
+        assert_eq!(state.kept, kept);
+        journal = opened;
+    }
+}
+
+#[test]
+fn one_generation_before_the_newest_stays() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    let mut snapshots = Vec::new();
+    for round in 0..5 {
+        append_frames(&mut journal, &mut kept, 40);
+        snapshots.push(compact_whole(&mut journal, HISTORY));
+        let left = names(&disk, SNAPSHOT_PREFIX);
+        assert_eq!(left.len(), 2.min(round + 1), "{left:?}");
+    }
+    let oldest = names(&disk, "0").first().cloned().expect("segments");
+    let header = journal.reader().read(Position::ZERO, 1, &mut |_| std::ops::ControlFlow::Break(()));
+    let Ok(Chunk::Trimmed { oldest: first }) = header else { panic!("{header:?}") };
+    assert_eq!(first, snapshots[3], "the log reaches back to the generation before: {oldest}");
+}
+
+#[test]
+fn history_stays_for_readers_also_after_a_start() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    for _ in 0..5 {
+        append_frames(&mut journal, &mut kept, 40);
+        compact_whole(&mut journal, 1 << 40);
+    }
+    drop(journal);
+    let (journal, ..) = open(&disk).expect("it opens again");
+    let mut read = Vec::new();
+    let mut keep = |record: Record<'_>| {
+        read.push(Kept::of(record));
+        std::ops::ControlFlow::Continue(())
+    };
+    let chunk = journal.reader().read(Position::ZERO, u64::MAX, &mut keep).expect("it is whole");
+    assert!(matches!(chunk, Chunk::Read { at_frontier: true, .. }), "{chunk:?}");
+    assert_eq!(read, kept);
+}
+
+#[test]
+fn a_damaged_snapshot_is_named_and_nothing_changes() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    append_frames(&mut journal, &mut Vec::new(), 30);
+    compact_whole(&mut journal, HISTORY);
+    drop(journal);
+    let name = names(&disk, SNAPSHOT_PREFIX).pop().expect("a snapshot");
+    let mut files = disk.files();
+    files.get_mut(&name).expect("it is there")[100] ^= 1;
+    let before = files.clone();
+    let damaged = SimDisk::with_files(files);
+    let error = open(&damaged).expect_err("a bit differs");
+    assert!(matches!(&error, JournalError::SnapshotDamaged { file, .. } if *file == name), "{error}");
+    assert_eq!(damaged.files(), before);
+}
+
+#[test]
+fn whatever_a_crash_leaves_of_a_compaction_is_the_same_log() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    // After how many calls each record was acknowledged.
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        for frame in 0..14 {
+            append_frames(&mut journal, &mut kept, 1);
+            acknowledged.push(disk.calls());
+            // The journal goes on while a snapshot is made.
+            if frame == 12
+                && let Some(compaction) = journal.begin_compaction(HISTORY)
+            {
+                append_frames(&mut journal, &mut kept, 1);
+                acknowledged.push(disk.calls());
+                let compacted = compact(compaction);
+                append_frames(&mut journal, &mut kept, 1);
+                acknowledged.push(disk.calls());
+                finish(&mut journal, compacted);
+            }
+        }
+        assert!(round == 0 || disk.history().iter().any(|call| matches!(call, Call::Remove { .. })));
+    }
+    drop(journal);
+    let mut images = 0;
+    for image in disk.images(5, 3) {
+        let at_least = acknowledged.iter().filter(|&&calls| calls <= image.point).count();
+        let describe =
+            |error| format!("after call {} of {}, losing {:?}: {error}", image.point, disk.calls(), image.loss);
+        check_image(&image.disk, &kept, at_least).unwrap_or_else(|error| panic!("{}", describe(error)));
+        images += 1;
+        if images % 25 == 0 {
+            // The start was interrupted, too.
+            for second in image.disk.images(images, 1) {
+                check_image(&second.disk, &kept, at_least).unwrap_or_else(|error| {
+                    panic!("{}", describe(format!("then after call {} of that start: {error}", second.point)))
+                });
+                images += 1;
+            }
+        }
+    }
+    assert!(images >= 500, "only {images} images");
+}
+
+/// What a start finds is what was acknowledged, with one frame more at most.
+fn check_image(disk: &SimDisk, kept: &[Kept], at_least: usize) -> Result<(), String> {
+    let state = open(disk).map_err(|error| error.to_string())?.2;
+    let found = state.kept.len();
+    if (at_least..=at_least + 1).contains(&found) && state.kept == kept[..found] {
+        Ok(())
+    } else {
+        Err(format!("{found} records, {at_least} were acknowledged"))
+    }
+}
+
+#[test]
+fn a_compaction_ends_when_its_journal_is_dropped_and_the_directory_is_held_until_then() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    append_frames(&mut journal, &mut Vec::new(), 30);
+    let compaction = journal.begin_compaction(HISTORY).expect("a segment is full");
+    assert!(journal.begin_compaction(HISTORY).is_none(), "one at a time");
+    drop(journal);
+    let stopped = compaction.records(&mut |_| Ok(())).expect_err("nobody wants it any more");
+    assert!(matches!(stopped, JournalError::Stopped), "{stopped}");
+    assert!(matches!(open(&disk), Err(JournalError::Locked { .. })), "it may still write");
+    drop(compaction);
+    open(&disk).expect("it opens again");
+}
