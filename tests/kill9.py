@@ -468,7 +468,9 @@ def main():
     chance, ledger, figures = random.Random(asked.seed), Ledger(), collections.Counter()
     begin = time.monotonic()
     with Home("kill9") as home:
-        server = home.server("--fsync", asked.fsync).start()
+        # Small segments, and a snapshot after each: a kill meets their making, too.
+        small = ("--segment-bytes", "64kb", "--compact-after", "64kb")
+        server = home.server("--fsync", asked.fsync, *small).start()
         with server.client() as client:
             client.call("QUEUE.SET", QUEUE, json.dumps(SETTINGS))
         faults = kill_rounds(server, ledger, chance, asked.kills, figures)
@@ -481,10 +483,13 @@ def main():
             print(f"fault: {fault}")
         assert not faults, f"{len(faults)} faults with seed {asked.seed}; see above"
         assert server.stop() == 0, "the server did not stop well"
+        snapshots = server.log.read_text(errors="replace").count("covers the log before position")
+        assert snapshots > asked.kills // 10, f"only {snapshots} snapshots were made"
     calls = ", ".join(f"{count} {what}" for what, count in sorted(ledger.calls.items()))
     unknown = ", ".join(f"{count} {what}" for what, count in sorted(figures.items()))
     books = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     print(f"{asked.kills} kills in {time.monotonic() - begin:.1f} s; {calls}")
+    print(f"{snapshots} snapshots were made meanwhile")
     print(f"sent again after a kill: {unknown}")
     print(f"the feed: {feed['starts']} starts, {feed['leases']} leases, tokens only grew, nothing completed twice")
     print(f"in the end: {books}")

@@ -165,6 +165,12 @@ fn the_journals_messages_stand_in_the_page_for_operators() {
         JournalError::Io { action: "open", file: file.clone(), source: source() },
         JournalError::OutcomeUnknown { action: "sync", file: file.clone(), source: source() },
         corrupt(Damage::PayloadChecksum),
+        JournalError::SnapshotDamaged {
+            directory: directory.clone(),
+            file: "snapshot-00000000000006290112".to_owned(),
+            offset: 64,
+            damage: Damage::PayloadChecksum,
+        },
     ];
     for error in errors {
         assert!(page.contains(&error.to_string()), "{error}");

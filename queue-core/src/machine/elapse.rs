@@ -64,6 +64,12 @@ impl Machine {
         steady.is_some_and(|due| due <= now.steady) || wall.is_some_and(|due| due <= now.wall)
     }
 
+    /// Writes down what the state is, so that whoever folds the journal later can tell that it came to the same.
+    pub fn write_digest(&mut self, now: Now, sink: &mut impl Sink) {
+        let state_hash = self.state_hash();
+        self.emit(now, sink, &Event::Digest { state_hash });
+    }
+
     /// Does the first thing that is due: jobs that somebody waits for before what ages out.
     fn elapse_one(&mut self, now: Now, sink: &mut impl Sink) -> bool {
         let due = |timers: &BTreeSet<(u64, u8, u32)>| {

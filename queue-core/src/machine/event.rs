@@ -107,6 +107,10 @@ pub enum Event<'a> {
         wall: u64,
         removal_from: u64,
     },
+    /// The digest of the state before this event, for every later fold to reproduce.
+    Digest {
+        state_hash: u64,
+    },
     QueueCreated {
         queue: u32,
         name: &'a str,

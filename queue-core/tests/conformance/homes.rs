@@ -52,6 +52,7 @@ pub(crate) struct LogHome {
     disk: Mutex<TestDisk>,
     fsync: FsyncPolicy,
     segment_bytes: u64,
+    compact_after: u64,
 }
 
 impl LogHome {
@@ -62,6 +63,7 @@ impl LogHome {
             disk: Mutex::new(TestDisk::new(SimDisk::new())),
             fsync: FsyncPolicy::Always,
             segment_bytes: 64 << 20,
+            compact_after: 1 << 30,
         }
     }
 
@@ -75,9 +77,9 @@ impl LogHome {
         Self { fsync: FsyncPolicy::No, ..Self::new() }
     }
 
-    /// With the smallest segments there are, so that a case runs through many.
+    /// With the smallest segments there are, so that a case runs through many, and a snapshot with each.
     pub(crate) fn small_segments() -> Self {
-        Self { segment_bytes: 64 << 10, ..Self::new() }
+        Self { segment_bytes: 64 << 10, compact_after: 0, ..Self::new() }
     }
 
     fn disk(&self) -> TestDisk {
@@ -96,7 +98,8 @@ impl LogHome {
 #[async_trait]
 impl Home for LogHome {
     async fn open(&self) -> Arc<dyn Engine> {
-        let options = LocalOptions { fsync: self.fsync, segment_bytes: self.segment_bytes, ..options(&self.clock) };
+        let Self { fsync, segment_bytes, compact_after, .. } = *self;
+        let options = LocalOptions { fsync, segment_bytes, compact_after, ..options(&self.clock) };
         let (engine, _) = LocalEngine::on(self.disk(), options).expect("the store opens");
         Arc::new(engine)
     }

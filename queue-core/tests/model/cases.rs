@@ -303,7 +303,7 @@ fn changed(event: Event<'_>) -> Option<Event<'_>> {
         Event::OperationEnded { operation, forget, by, .. } => {
             Event::OperationEnded { operation, state: OperationState::Cancelled, forget, by }
         }
-        Event::Expired { .. } | Event::Cancelled { .. } => return None,
+        Event::Expired { .. } | Event::Cancelled { .. } | Event::Digest { .. } => return None,
     })
 }
 

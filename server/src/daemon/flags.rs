@@ -38,6 +38,15 @@ pub struct Flags {
     /// Bytes that jobs may take in memory, such as 512mb or 2gb, or none; beyond it new work is refused [default: none]
     #[arg(long, value_name = "SIZE", env = "LONGSHORE_MAX_MEMORY", value_parser = memory)]
     max_memory: Option<u64>,
+    /// Longest file of the log, 64kb to 1gb; short ones come first [default: 64mb]
+    #[arg(long, value_name = "SIZE", env = "LONGSHORE_SEGMENT_BYTES", value_parser = segment_bytes)]
+    segment_bytes: Option<u64>,
+    /// Log written since the last snapshot that makes a new one; at least half that snapshot's size [default: 1gb]
+    #[arg(long, value_name = "SIZE", env = "LONGSHORE_COMPACT_AFTER", value_parser = compact_after)]
+    compact_after: Option<u64>,
+    /// Log before the last snapshot that stays for EVENTS.READ, or none for no bound [default: 1gb]
+    #[arg(long, value_name = "SIZE", env = "LONGSHORE_HISTORY", value_parser = history)]
+    history: Option<u64>,
     /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
     #[arg(long, value_name = "FORMAT", env = "LONGSHORE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -107,6 +116,9 @@ pub(super) struct Settings {
     pub(super) password_file: Option<PathBuf>,
     pub(super) insecure_no_password: bool,
     pub(super) max_memory: Option<u64>,
+    pub(super) segment_bytes: Option<u64>,
+    pub(super) compact_after: Option<u64>,
+    pub(super) history: Option<u64>,
     pub(super) log_format: Option<LogFormat>,
 }
 
@@ -120,6 +132,9 @@ impl From<Flags> for Settings {
             password_file: flags.password_file,
             insecure_no_password: flags.insecure_no_password,
             max_memory: flags.max_memory,
+            segment_bytes: flags.segment_bytes,
+            compact_after: flags.compact_after,
+            history: flags.history,
             log_format: flags.log_format,
         }
     }
@@ -136,6 +151,9 @@ impl Settings {
             password_file: self.password_file.or(other.password_file),
             insecure_no_password: self.insecure_no_password || other.insecure_no_password,
             max_memory: self.max_memory.or(other.max_memory),
+            segment_bytes: self.segment_bytes.or(other.segment_bytes),
+            compact_after: self.compact_after.or(other.compact_after),
+            history: self.history.or(other.history),
             log_format: self.log_format.or(other.log_format),
         }
     }
@@ -180,13 +198,37 @@ pub(super) fn word_of(policy: FsyncPolicy, url: &EngineUrl) -> &'static str {
     }
 }
 
-/// A size with its unit in bytes; `none` is no bound.
+const BOUND: &str = "a size with a unit, such as 512mb or 2gb, or none";
+
+/// A size in bytes; `none` is no bound.
 pub(super) fn memory(text: &str) -> Result<u64, Error> {
-    let bad = || Error::bad_arg("max-memory", text, "a size with a unit, such as 512mb or 2gb, or none");
+    bound(text).ok_or_else(|| Error::bad_arg("max-memory", text, BOUND))
+}
+
+/// As [`memory`].
+pub(super) fn history(text: &str) -> Result<u64, Error> {
+    bound(text).ok_or_else(|| Error::bad_arg("history", text, BOUND))
+}
+
+/// A size in bytes.
+pub(super) fn compact_after(text: &str) -> Result<u64, Error> {
+    let allowed = "a size with a unit, such as 512mb or 2gb";
+    size(text).ok_or_else(|| Error::bad_arg("compact-after", text, allowed))
+}
+
+/// A size in bytes that a segment may have.
+pub(super) fn segment_bytes(text: &str) -> Result<u64, Error> {
+    let fits = |bytes: &u64| (64 << 10..=1 << 30).contains(bytes);
+    size(text).filter(fits).ok_or_else(|| Error::bad_arg("segment-bytes", text, "a size from 64kb to 1gb"))
+}
+
+fn bound(text: &str) -> Option<u64> {
+    if text.eq_ignore_ascii_case("none") { Some(u64::MAX) } else { size(text) }
+}
+
+/// A number with a unit, more than nothing.
+fn size(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
-    if lower == "none" {
-        return Ok(u64::MAX);
-    }
     let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = lower.split_at(digits);
     let shift = match unit.trim_start() {
@@ -194,10 +236,9 @@ pub(super) fn memory(text: &str) -> Result<u64, Error> {
         "mb" => 20,
         "gb" => 30,
         "tb" => 40,
-        _ => return Err(bad()),
+        _ => return None,
     };
-    let number: u64 = number.parse().map_err(|_| bad())?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(bad)
+    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Error> {
@@ -216,7 +257,14 @@ mod tests {
         for text in ["", "512", "mb", "0mb", "1.5gb", "-1mb", "99999999999tb", "5b"] {
             let error = memory(text).expect_err(text);
             assert!(error.message.starts_with("max-memory is "), "{}", error.message);
+            compact_after(text).expect_err(text);
         }
+        compact_after("none").expect_err("a snapshot is made at some time");
+        assert_eq!(history("none").expect("all of it"), u64::MAX);
+        for text in ["63kb", "1025mb", "none"] {
+            segment_bytes(text).expect_err(text);
+        }
+        assert_eq!((segment_bytes("64kb"), segment_bytes("1gb")), (Ok(64 << 10), Ok(1 << 30)));
     }
 
     #[test]

@@ -73,6 +73,9 @@ fn options(settings: &Settings) -> LocalOptions {
     LocalOptions {
         fsync: settings.fsync.unwrap_or(defaults.fsync),
         max_memory: settings.max_memory.unwrap_or(defaults.max_memory),
+        segment_bytes: settings.segment_bytes.unwrap_or(defaults.segment_bytes),
+        compact_after: settings.compact_after.unwrap_or(defaults.compact_after),
+        history: settings.history.unwrap_or(defaults.history),
         ..defaults
     }
 }

@@ -92,14 +92,20 @@ impl<S: Storage> Shared<S> {
         let mut store = self.lock();
         let now = store.now().steady;
         let journal = store.files.tail.journal().expect("a busy journal is not closed");
+        let segment = journal.segment();
         let finished = journal.finish_commit(committed).map(drop);
+        let rotated = journal.segment() != segment;
         let step = journal.begin_maintenance(now);
         let finished = finished.map_err(|error| store.fail(journal_error(&error).message));
+        store.owes_digest |= rotated;
         self.wake_ticker_if_earlier(&mut store);
         drop(store);
         self.moved.notify_waiters();
         if let Some(step) = step {
             self.prepare(step);
+        }
+        if rotated {
+            self.compact_if_due();
         }
         finished
     }
@@ -182,7 +188,10 @@ impl<S: Storage> Shared<S> {
             moved.as_mut().enable();
             {
                 let mut store = self.lock();
-                let busy = store.files.tail.journal().is_some_and(|journal| journal.is_busy());
+                let busy = store.files.tail.journal().is_some_and(|journal| {
+                    journal.stop_compaction();
+                    journal.is_busy()
+                });
                 if !busy {
                     let closed = store.close();
                     drop(store);

@@ -25,6 +25,7 @@ impl Draft {
         let bookkeeping = matches!(
             event,
             Event::StoreCreated { .. }
+                | Event::Digest { .. }
                 | Event::NameAdded { .. }
                 | Event::WorkerAdded { .. }
                 | Event::PolicyAdded { .. }

@@ -6,7 +6,9 @@
 
 mod blobs;
 mod commit;
+mod compact;
 mod feed;
+mod recover;
 mod registry;
 mod store;
 mod tail;
@@ -22,14 +24,15 @@ use tokio::sync::Notify;
 
 use super::clock::{Clock, SystemClock};
 use super::{Answer, Engine};
-use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Record, Recovered, Storage};
-use crate::machine::{Event, Machine, decode, is_skippable};
+use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Recovered, Storage};
+use crate::machine::Machine;
 use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest, LeasedJob, Limits,
     Orders, Reply, Word, WorkerView, fragment,
 };
 use blobs::Blobs;
 use commit::Pace;
+use recover::Recovering;
 use store::{Files, LeaseOrWait, Look, Store};
 use tail::{Ring, Tail};
 use waiters::{Delivery, Ended};
@@ -41,6 +44,11 @@ pub struct LocalOptions {
     pub fsync: FsyncPolicy,
     /// Longest segment of the journal in bytes: 64 KiB to 1 GiB, default 64 MiB.
     pub segment_bytes: u64,
+    /// Log written since the last snapshot that makes a new one, in bytes, if it is at least half as long as that snapshot.
+    /// Default 1 GiB.
+    pub compact_after: u64,
+    /// Bytes of log before a snapshot that stay for the feed, beside what the generation before it needs. Default 1 GiB.
+    pub history: u64,
     /// Bytes that jobs may take in memory before new work is refused with `FULL`. Default: no bound.
     pub max_memory: u64,
     /// Where time comes from.
@@ -54,6 +62,8 @@ impl Default for LocalOptions {
         Self {
             fsync: FsyncPolicy::Always,
             segment_bytes: 64 << 20,
+            compact_after: 1 << 30,
+            history: 1 << 30,
             max_memory: u64::MAX,
             clock: Arc::new(SystemClock::default()),
             seed: u64::from_le_bytes(crate::random::bytes()),
@@ -84,6 +94,8 @@ struct Shared<S: Storage> {
     reader: Option<Mutex<Reader<S>>>,
     capabilities: Capabilities,
     fsync: &'static str,
+    compact_after: u64,
+    history: u64,
 }
 
 impl LocalEngine<DirStorage> {
@@ -121,18 +133,10 @@ impl<S: Storage> LocalEngine<S> {
             segment_bytes_first: Options::default().segment_bytes_first.min(options.segment_bytes),
             ..Options::default()
         };
-        let (mut machine, mut blobs) = (Machine::new(), Blobs::default());
-        let (journal, recovered) = Journal::open(storage, journal_options, &mut |record| {
-            let event = match decode(record.kind, record.body) {
-                Ok(event) => event,
-                Err(_) if record.skippable || is_skippable(record.kind) => return Ok(()),
-                Err(wrong) => return Err(wrong.into()),
-            };
-            // The fold asserts what it relies on; a record that breaks it ends the start, not the process.
-            let folded = AssertUnwindSafe(|| replay(&mut machine, &mut blobs, &record, &event));
-            catch_unwind(folded).map_err(|_| "it does not fit the state before it".into())
-        })
-        .map_err(|error| journal_error(&error))?;
+        let mut recovering = Recovering::default();
+        let (journal, recovered) =
+            Journal::open_with(storage, journal_options, &mut recovering).map_err(|error| journal_error(&error))?;
+        let Recovering { machine, blobs, .. } = recovering;
         if recovered.torn_bytes > 0 {
             let (end, files) = (recovered.end, recovered.torn_files.join(", "));
             tracing::warn!("cut a torn tail of {} bytes at position {end}, kept in {files}", recovered.torn_bytes);
@@ -170,6 +174,8 @@ impl<S: Storage> LocalEngine<S> {
             reader,
             capabilities,
             fsync,
+            compact_after: options.compact_after,
+            history: options.history,
         });
         Self { shared }
     }
@@ -190,15 +196,6 @@ impl<S: Storage> LocalEngine<S> {
             moved.await;
         }
     }
-}
-
-/// Folds a record into a machine that recovers.
-fn replay(machine: &mut Machine, blobs: &mut Blobs, record: &Record<'_>, event: &Event<'_>) {
-    let position = record.position.get();
-    store::keep_blobs(blobs, position, event);
-    machine.evolve(position, record.at, event);
-    machine.drain_released().for_each(|blob| blobs.release(blob));
-    machine.forget_signals();
 }
 
 /// A journal's error as an engine's.

@@ -53,6 +53,8 @@ pub(super) struct Store<S: Storage> {
     pub(super) planned: u64,
     /// The frontier moved, or the engine failed or closed.
     pub(super) moved: Arc<Notify>,
+    /// A segment was begun: the state's digest is to be written behind it.
+    pub(super) owes_digest: bool,
     /// Queues in which somebody may be served in the next turn.
     unserved: Vec<String>,
     /// Leases whose receiver is gone and that have not been given back yet.
@@ -121,6 +123,7 @@ impl<S: Storage> Store<S> {
             failed: None,
             planned: u64::MAX,
             moved: Arc::default(),
+            owes_digest: false,
             unserved: Vec::new(),
             returning: VecDeque::new(),
         }
@@ -180,8 +183,16 @@ impl<S: Storage> Store<S> {
             store.tell_ended();
             store.elapse_if_due(now);
             store.serve_waiters(now);
+            store.write_digest_if_owed(now);
             answer
         })
+    }
+
+    /// Rides in a frame that is written anyway, so that an idle engine stays idle.
+    fn write_digest_if_owed(&mut self, now: Now) {
+        if std::mem::take(&mut self.owes_digest) {
+            self.machine.write_digest(now, &mut self.files);
+        }
     }
 
     fn elapse_if_due(&mut self, now: Now) {

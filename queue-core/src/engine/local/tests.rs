@@ -7,11 +7,11 @@ use super::{LocalEngine, LocalOptions};
 use crate::engine::{Engine, EngineExt};
 use crate::journal::faults::FaultyStorage;
 use crate::journal::sim::SimDisk;
-use crate::journal::{FsyncPolicy, Journal};
+use crate::journal::{FsyncPolicy, Journal, Storage};
 use crate::machine::{Event, encode, kind_of};
 use crate::model::{
-    BulkVerb, Command, Context, Error, JobFilter, JobState, LeaseOrder, LeaseOutcome, LeaseRef, LeaseRequest,
-    LeasedJob, NewJob, Outcome, Word,
+    Added, BulkVerb, Command, Context, Error, JobFilter, JobOptions, JobState, LeaseOrder, LeaseOutcome, LeaseRef,
+    LeaseRequest, LeasedJob, NewJob, Outcome, QueueSettings, SettingsPatch, Word,
 };
 
 fn order(queue: &str) -> LeaseOrder {
@@ -431,4 +431,79 @@ async fn who_stops_waiting_for_a_job_leaves_nothing_behind() {
         assert_eq!(timeout.word, Word::Timeout);
     }
     assert!(!engine.shared.lock().waiters.is_job_awaited());
+}
+
+/// A log engine whose every segment is followed by a snapshot.
+fn compacting(disk: &SimDisk) -> (LocalEngine<SimDisk>, crate::journal::Recovered) {
+    let options = LocalOptions { segment_bytes: 64 << 10, compact_after: 0, history: 0, ..LocalOptions::default() };
+    LocalEngine::on(disk.clone(), options).expect("a good directory")
+}
+
+fn snapshots(disk: &SimDisk) -> Vec<String> {
+    let mut names = disk.list().expect("listed");
+    names.retain(|name| name.starts_with("snapshot-") && !name.ends_with(".new"));
+    names.sort();
+    names
+}
+
+/// Fills a segment and waits until there is a snapshot of it.
+async fn until_compacted(engine: &LocalEngine<SimDisk>, disk: &SimDisk) {
+    let newest = snapshots(disk).pop();
+    let segment = || engine.shared.lock().files.tail.journal().and_then(|journal| journal.segment());
+    let begun = segment();
+    while segment() == begun {
+        engine.enqueue("filler", vec![NewJob::new("n", vec![b'x'; 8 << 10])]).await.expect("room");
+        let job = engine.lease_now(order("filler")).await.expect("a job").pop().expect("one job");
+        engine.settle(held(&job), Outcome::Complete { result: None }).await.expect("held");
+    }
+    let compacted = async {
+        while snapshots(disk).pop() == newest || engine.shared.lock().files.tail.journal().is_some_and(|j| j.is_busy())
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), compacted).await.expect("a snapshot is made");
+}
+
+#[tokio::test]
+async fn a_start_from_a_snapshot_is_the_same_state() {
+    let disk = SimDisk::new();
+    let (engine, _) = compacting(&disk);
+    let options = JobOptions { id: Some("order-42".into()), ..JobOptions::default() };
+    let delayed = JobOptions { delay_ms: Some(600_000), ..options.clone() };
+    engine.enqueue("q", vec![NewJob::new("n", "1").with(delayed), NewJob::new("n", "2")]).await.expect("room");
+    let active = engine.lease_now(order("q")).await.expect("a job").pop().expect("one job");
+    for _ in 0..3 {
+        until_compacted(&engine, &disk).await;
+    }
+    let counts = (engine.queue("q").await.expect("there").counts, engine.queue("filler").await.expect("there").counts);
+    engine.close().await.expect("it closes");
+    assert_eq!(snapshots(&disk).len(), 2, "the newest and the one before");
+    let (again, recovered) = compacting(&disk);
+    assert!(recovered.snapshot.is_some() && recovered.clean);
+    let restored = (again.queue("q").await.expect("there").counts, again.queue("filler").await.expect("there").counts);
+    assert_eq!(restored, counts);
+    assert_eq!(&again.job(active.number.into()).await.expect("there").payload[..], b"2");
+    again.settle(held(&active), Outcome::Complete { result: None }).await.expect("its lease lives on");
+    let added = again.enqueue("q", vec![NewJob::new("n", "3").with(options)]).await.expect("answered");
+    assert_eq!(added[0].added, Added::Existing, "its id is known");
+}
+
+#[tokio::test]
+async fn what_a_snapshot_replaces_is_removed_and_the_disk_stays_bounded() {
+    let disk = SimDisk::new();
+    let (engine, _) = compacting(&disk);
+    let few = QueueSettings { keep_completed: Some(10), ..QueueSettings::default() };
+    let patch = SettingsPatch { set: few, reset: Vec::new() };
+    engine.set_queue(&Context::default(), "filler", patch).await.expect("set");
+    let mut most = 0;
+    for _ in 0..12 {
+        until_compacted(&engine, &disk).await;
+        most = most.max(disk.files().values().map(Vec::len).sum::<usize>());
+    }
+    let live = usize::try_from(engine.stats().await.expect("open").blob_bytes).expect("small");
+    // Three times what is alive, and what is there whatever lives: segments in use, being prepared and being folded.
+    assert!(most <= 3 * live + 10 * (64 << 10), "{most} bytes on disk for {live} alive");
+    let oldest = engine.events(Some("0".into()), 1, 0).await.expect("the feed begins with the oldest that is kept");
+    assert_eq!(oldest.events.len(), 1);
 }

@@ -15,6 +15,7 @@ pub fn decode(kind: u16, body: &[u8]) -> Result<Event<'_>, String> {
     let event = match kind {
         kind::STORE_CREATED => Event::StoreCreated { key: [r.u64()?, r.u64()?] },
         kind::STARTED => Event::Started { epoch: r.u32()?, wall: r.u64()?, removal_from: r.u64()? },
+        kind::DIGEST => Event::Digest { state_hash: r.u64()? },
         kind::CLOCK_MOVED => Event::ClockMoved { wall: r.u64()?, removal_from: r.u64()? },
         kind::QUEUE_CREATED => Event::QueueCreated { queue: r.u32()?, name: r.text()? },
         kind::NAME_ADDED => Event::NameAdded { name: r.u32()?, text: r.text()? },

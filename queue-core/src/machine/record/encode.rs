@@ -11,6 +11,7 @@ pub const fn kind_of(event: &Event<'_>) -> u16 {
         Event::StoreCreated { .. } => kind::STORE_CREATED,
         Event::Started { .. } => kind::STARTED,
         Event::ClockMoved { .. } => kind::CLOCK_MOVED,
+        Event::Digest { .. } => kind::DIGEST,
         Event::QueueCreated { .. } => kind::QUEUE_CREATED,
         Event::NameAdded { .. } => kind::NAME_ADDED,
         Event::WorkerAdded { .. } => kind::WORKER_ADDED,
@@ -54,6 +55,9 @@ pub fn encode(event: &Event<'_>, body: &mut Vec<u8>) {
         }
         Event::Started { epoch, wall, removal_from } => {
             w.u32(epoch).u64(wall).u64(removal_from);
+        }
+        Event::Digest { state_hash } => {
+            w.u64(state_hash);
         }
         Event::ClockMoved { wall, removal_from } => {
             w.u64(wall).u64(removal_from);

@@ -57,6 +57,7 @@ mod kind {
     pub(super) const OPERATION_STARTED: u16 = 32;
     pub(super) const OPERATION_ADVANCED: u16 = 33;
     pub(super) const OPERATION_ENDED: u16 = 34;
+    pub(super) const DIGEST: u16 = 35;
 }
 
 /// The numbers of optional fields, over all kinds.

@@ -34,6 +34,7 @@ fn samples() -> Vec<Event<'static>> {
         Event::StoreCreated { key: [1, 2] },
         Event::Started { epoch: 1, wall: 2, removal_from: 3 },
         Event::ClockMoved { wall: 1, removal_from: 2 },
+        Event::Digest { state_hash: u64::MAX },
         Event::QueueCreated { queue: 1, name: "emails" },
         Event::NameAdded { name: 1, text: "send" },
         Event::WorkerAdded { worker: 1, text: "w" },

@@ -1,0 +1,169 @@
+//! Compaction of a log engine: a second machine folds what the journal has sealed, and its state is the next snapshot.
+//!
+//! The second machine has rows and handles only; payloads and the like are copied from file to file. Runs on a thread of
+//! its own, at the lowest priority, beside an engine that goes on. Invariants: a snapshot counts only after the fold has
+//! reproduced a digest that the live machine wrote behind it, where it had written one by then; whatever goes wrong, the
+//! journal is what it was, and the next try begins anew.
+
+use std::iter::Peekable;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Weak};
+
+use super::recover::{BLOB_PART, event_of, fold, guarded};
+use super::{Shared, journal_error};
+use crate::journal::{Compacted, Compaction, JournalError, SnapshotWriter, Storage, VisitError};
+use crate::machine::{Blob, Event, Machine, Restore};
+
+/// Makes a snapshot on a thread of its own and tells the engine, if there still is one.
+pub(super) fn spawn<S: Storage>(compaction: Compaction<S>, shared: Weak<Shared<S>>) {
+    let engine = Weak::clone(&shared);
+    let run = move || {
+        // The lowest priority there is for this thread; without it compaction is as right, only noticed more.
+        let _ = rustix::process::setpriority_process(None, 19);
+        let outcome = compact(compaction);
+        if let Some(shared) = shared.upgrade() {
+            shared.compacted(outcome);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("compaction".into()).spawn(run) {
+        tracing::error!("no thread for a compaction: {error}");
+        if let Some(engine) = engine.upgrade() {
+            engine.compacted(Err(JournalError::Stopped));
+        }
+    }
+}
+
+/// Makes the snapshot, from the old one and the log behind it.
+fn compact<S: Storage>(mut compaction: Compaction<S>) -> Result<Compacted, JournalError> {
+    let mut machine = begin(&compaction)?;
+    compaction.records(&mut |record| {
+        let Some(event) = event_of(&record)? else { return Ok(()) };
+        guarded(|| fold(&mut machine, &record, &event, drop))
+    })?;
+    let mut writer = compaction.writer(machine.state_hash())?;
+    let mut written = Ok(());
+    machine.save(&mut |kind, body| {
+        if written.is_ok() {
+            written = compaction.go_on().and_then(|()| writer.part(kind, &[body]));
+        }
+    });
+    written?;
+    copy_blobs(&compaction, &machine.live_blobs(), &mut writer)?;
+    check_digest(&mut compaction, machine)?;
+    compaction.finish(writer)
+}
+
+/// The machine as of the old snapshot; a new one if there is none.
+fn begin<S: Storage>(compaction: &Compaction<S>) -> Result<Machine, JournalError> {
+    let Some(mut snapshot) = compaction.snapshot()? else { return Ok(Machine::new()) };
+    let mut restore = Some(Restore::new());
+    let mut take = |kind, body: &[u8]| match &mut restore {
+        Some(restore) if kind != BLOB_PART => Ok(restore.part(kind, body)?),
+        _ => Ok(()),
+    };
+    while snapshot.next_block(&mut take)? {}
+    let restore = restore.take().expect("it is taken once");
+    restore.finish().map_err(|wrong| snapshot.header().refused(BLOB_PART, wrong.into()))
+}
+
+/// Blobs that are still to come, ascending.
+struct Wanted<'a, S: Storage> {
+    blobs: Peekable<std::slice::Iter<'a, Blob>>,
+    writer: &'a mut SnapshotWriter<S>,
+}
+
+impl<S: Storage> Wanted<'_, S> {
+    /// Writes the blob if it is the next one that is wanted.
+    fn meet(&mut self, position: u64, bytes: &[u8]) -> Result<(), VisitError> {
+        if self.blobs.next_if(|wanted| wanted.position == position && wanted.length as usize == bytes.len()).is_some() {
+            self.writer.part(BLOB_PART, &[&position.to_le_bytes(), bytes])?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies the blobs in one ascending pass: first those of the old snapshot, then those of the log behind it.
+fn copy_blobs<S: Storage>(
+    compaction: &Compaction<S>,
+    live: &[Blob],
+    writer: &mut SnapshotWriter<S>,
+) -> Result<(), JournalError> {
+    let mut wanted = Wanted { blobs: live.iter().peekable(), writer };
+    if let Some(mut snapshot) = compaction.snapshot()? {
+        let mut copy = |kind, body: &[u8]| match body.split_first_chunk() {
+            Some((position, bytes)) if kind == BLOB_PART => wanted.meet(u64::from_le_bytes(*position), bytes),
+            _ => Ok(()),
+        };
+        while snapshot.next_block(&mut copy)? {
+            compaction.go_on()?;
+        }
+    }
+    compaction.records(&mut |record| {
+        let Some(event) = event_of(&record)? else { return Ok(()) };
+        for (ordinal, bytes) in event.blobs().into_iter().enumerate() {
+            if let Some(bytes) = bytes {
+                wanted.meet(record.position.get() + ordinal as u64, bytes)?;
+            }
+        }
+        Ok(())
+    })?;
+    match wanted.blobs.next() {
+        None => Ok(()),
+        Some(missing) => Err(compaction.refused(missing.position, "a job's bytes are in no file".into())),
+    }
+}
+
+/// Folds on to the next digest that the live machine wrote, which the fold asserts.
+fn check_digest<S: Storage>(compaction: &mut Compaction<S>, mut machine: Machine) -> Result<(), JournalError> {
+    compaction.records_behind(&mut |record| {
+        let Some(event) = event_of(&record)? else { return Ok(ControlFlow::Continue(())) };
+        guarded(|| fold(&mut machine, &record, &event, drop))?;
+        Ok(if matches!(event, Event::Digest { .. }) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+}
+
+impl<S: Storage> Shared<S> {
+    /// Begins a compaction if enough has been written since the last.
+    pub(super) fn compact_if_due(self: &Arc<Self>) {
+        let compaction = {
+            let mut store = self.lock();
+            let Some(journal) = store.files.tail.journal() else { return };
+            // A snapshot copies all that is alive: half of that in new log pays for it.
+            let due = journal.bytes_behind_snapshot() >= self.compact_after.max(journal.snapshot_bytes() / 2);
+            if due { journal.begin_compaction(self.history) } else { None }
+        };
+        if let Some(compaction) = compaction {
+            spawn(compaction, Arc::downgrade(self));
+        }
+    }
+
+    /// Takes back what came of a compaction.
+    fn compacted(&self, outcome: Result<Compacted, JournalError>) {
+        let compacted = match outcome {
+            Ok(compacted) => {
+                let (position, bytes) = (compacted.position, compacted.snapshot_bytes);
+                tracing::info!("a snapshot of {bytes} bytes covers the log before position {position}");
+                Some(compacted)
+            }
+            Err(JournalError::Stopped) => None,
+            Err(error) => {
+                tracing::error!("no snapshot was made, the log stays as it is: {}", journal_error(&error).message);
+                None
+            }
+        };
+        let cleanup = {
+            let mut store = self.lock();
+            store.files.tail.journal().and_then(|journal| journal.finish_compaction(compacted))
+        };
+        if let Some(cleanup) = cleanup {
+            if let Err(error) = cleanup.run() {
+                tracing::warn!("what a snapshot replaces is still there: {}", journal_error(&error).message);
+            }
+            if let Some(journal) = self.lock().files.tail.journal() {
+                journal.finish_cleanup();
+            }
+        }
+        // Whoever closes the engine waits for this.
+        self.moved.notify_waiters();
+    }
+}

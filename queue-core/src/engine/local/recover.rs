@@ -1,0 +1,81 @@
+//! A store from its journal: the snapshot's parts, then the fold of the records behind it.
+//!
+//! Leaves reading and checking of bytes to the journal and what they mean to the machine. Invariant: what comes out is the
+//! state whose digest the snapshot names, with exactly the blobs that its rows point to, and every fold behind it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::blobs::Blobs;
+use super::store::keep_blobs;
+use crate::journal::{Record, SnapshotHeader, VisitError, Visitor};
+use crate::machine::{Blob, Event, Machine, Restore, decode, is_skippable};
+
+/// A part that carries a blob: its position (8 bytes) and its bytes. The machine's own kinds are below.
+pub(super) const BLOB_PART: u16 = 0x4000;
+
+/// What is known so far.
+#[derive(Default)]
+pub(super) struct Recovering {
+    restore: Restore,
+    /// The blobs of the snapshot, as they came: ascending.
+    kept: Vec<Blob>,
+    pub(super) machine: Machine,
+    pub(super) blobs: Blobs,
+}
+
+impl Visitor for Recovering {
+    fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), VisitError> {
+        if kind != BLOB_PART {
+            return Ok(self.restore.part(kind, body)?);
+        }
+        let (position, bytes) = body.split_first_chunk().ok_or("a blob without a position")?;
+        let blob = Blob { position: u64::from_le_bytes(*position), length: u32::try_from(bytes.len())? };
+        if self.kept.last().is_some_and(|last| last.position >= blob.position) {
+            return Err("blobs out of order".into());
+        }
+        self.kept.push(blob);
+        self.blobs.insert(blob.position, bytes);
+        Ok(())
+    }
+
+    fn restored(&mut self, snapshot: &SnapshotHeader) -> Result<(), VisitError> {
+        self.machine = std::mem::take(&mut self.restore).finish()?;
+        if self.machine.state_hash() != snapshot.state_hash {
+            return Err("the state of the snapshot's parts is not the one that its header names".into());
+        }
+        if self.machine.live_blobs() != std::mem::take(&mut self.kept) {
+            return Err("the snapshot's blobs are not those that its jobs have".into());
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record<'_>) -> Result<(), VisitError> {
+        let Some(event) = event_of(&record)? else { return Ok(()) };
+        let Self { machine, blobs, .. } = self;
+        guarded(|| {
+            keep_blobs(blobs, record.position.get(), &event);
+            fold(machine, &record, &event, |blob| blobs.release(blob));
+        })
+    }
+}
+
+/// The event that a record carries; none if it may be passed over.
+pub(super) fn event_of<'a>(record: &Record<'a>) -> Result<Option<Event<'a>>, VisitError> {
+    match decode(record.kind, record.body) {
+        Ok(event) => Ok(Some(event)),
+        Err(_) if record.skippable || is_skippable(record.kind) => Ok(None),
+        Err(wrong) => Err(wrong.into()),
+    }
+}
+
+/// The fold asserts what it relies on; a record that breaks it ends the reading, not the process.
+pub(super) fn guarded(fold: impl FnOnce()) -> Result<(), VisitError> {
+    catch_unwind(AssertUnwindSafe(fold)).map_err(|_| "it does not fit the state before it".into())
+}
+
+/// Folds a record into a machine that nobody waits for.
+pub(super) fn fold(machine: &mut Machine, record: &Record<'_>, event: &Event<'_>, released: impl FnMut(Blob)) {
+    machine.evolve(record.position.get(), record.at, event);
+    machine.drain_released().for_each(released);
+    machine.forget_signals();
+}
