@@ -77,8 +77,13 @@ impl<S: Storage> Shared<S> {
         }
         let shared = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            // Who waits is told through the store.
-            let _ = shared.commit(commit);
+            let mut next = Some(commit);
+            // Who waits is told through the store. What gathered during this sync need not wait until the loop has
+            // answered all whom it released.
+            while let Some(commit) = next {
+                let go_on = shared.commit(commit).is_ok() && shared.pace.is_slow();
+                next = if go_on { shared.lock().begin_commit() } else { None };
+            }
         });
         Ok(())
     }
