@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::errors::{Failure, JournalError};
 use super::format::{Damage, Generation, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader, offset_in_segment};
 use super::reader::{Chunk, Reader};
-use super::recovery::write_manifest;
+use super::recovery::{read_manifest, write_manifest};
 use super::scan::{self, WalkError, Window};
 use super::segments::{TEMPORARY_SUFFIX, segment_name, segment_number};
-use super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader, SnapshotReader, SnapshotWriter};
+use super::snapshot::{SNAPSHOT_PREFIX, SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter};
 use super::storage::Storage;
 use super::{Journal, Position, Record, VisitError};
 
@@ -27,7 +27,7 @@ const READ_BYTES: u64 = 1 << 20;
 /// A segment's number and the position of its first frame.
 pub(super) type Span = (u32, Position);
 
-/// A snapshot to be made. Dropping it gives it up: a file under a temporary name is left to the next start.
+/// A snapshot to be made. Dropping it gives it up.
 #[derive(Debug)]
 pub struct Compaction<S: Storage> {
     storage: S,
@@ -64,6 +64,16 @@ pub struct Cleanup<S: Storage> {
 }
 
 impl<S: Storage> Journal<S> {
+    /// Bytes of log since the newest snapshot, or since the making of a newer one was given up.
+    pub fn bytes_since_compaction(&self) -> u64 {
+        self.bytes_behind_snapshot().min(self.written().get() - self.given_up_at.get())
+    }
+
+    /// Whether a snapshot is being made.
+    pub fn is_compacting(&self) -> bool {
+        self.compacting.is_some()
+    }
+
     /// Bytes of log that a start would have to read behind its snapshot.
     pub fn bytes_behind_snapshot(&self) -> u64 {
         self.written().get() - self.manifest.newest.first_position.get()
@@ -104,6 +114,7 @@ impl<S: Storage> Journal<S> {
     pub fn finish_compaction(&mut self, compacted: Option<Compacted>) -> Option<Cleanup<S>> {
         let Some(compacted) = compacted else {
             self.compacting = None;
+            self.given_up_at = self.written();
             return None;
         };
         self.snapshot_bytes = compacted.snapshot_bytes;
@@ -219,23 +230,44 @@ impl<S: Storage> Compaction<S> {
         SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header)
     }
 
-    /// Finishes the snapshot's file and names it in the manifest: from then on a start begins with it.
+    /// Finishes the snapshot's file.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`].
+    pub fn finish(&self, writer: SnapshotWriter<S>) -> Result<SnapshotFile<S>, JournalError> {
+        self.go_on()?;
+        writer.finish()
+    }
+
+    /// Opens the new snapshot, to read it back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Compaction::snapshot`].
+    pub fn reopen(&self, file: &SnapshotFile<S>) -> Result<SnapshotReader<S>, JournalError> {
+        SnapshotReader::open(&self.storage, &file.name, self.manifest.store_salt, self.position())
+    }
+
+    /// Names the new snapshot in the manifest: from then on a start begins with it.
     ///
     /// # Errors
     ///
     /// [`JournalError::Io`]: whether the old or the new manifest is in force is seen at the next start, and both are right.
-    pub fn finish(self, writer: SnapshotWriter<S>) -> Result<Compacted, JournalError> {
+    pub fn put_in_force(self, mut file: SnapshotFile<S>) -> Result<Compacted, JournalError> {
         self.go_on()?;
-        let (snapshot, snapshot_bytes) = writer.finish()?;
         let (number, position) = self.end();
         let before = self.manifest.newest.clone();
         // Readers may go on in what the history still holds, and the generation before is kept whole.
         let history = self.kept.iter().find(|(_, first)| position.get() - first.get() <= self.history_bytes);
         let oldest = history.map_or(number, |(number, _)| *number).min(before.first_segment);
-        let newest = Generation { snapshot: Some(snapshot), first_segment: number, first_position: position };
+        let newest = Generation { snapshot: Some(file.name.clone()), first_segment: number, first_position: position };
         let manifest = Manifest { newest, before: Some(before), oldest_segment: oldest, ..self.manifest };
-        write_manifest(&self.storage, &manifest)?;
-        Ok(Compacted { manifest, position, snapshot_bytes })
+        let written = write_manifest(&self.storage, &manifest);
+        // After a failure the file goes only where the manifest that can be seen does without it for certain.
+        file.stays = written.is_ok() || !read_manifest(&self.storage).is_ok_and(|seen| seen.newest != manifest.newest);
+        written?;
+        Ok(Compacted { manifest, position, snapshot_bytes: file.bytes })
     }
 
     fn open_segment(&self, number: u32, first: Position) -> Result<(Window<S::File>, SegmentHeader), JournalError> {

@@ -46,6 +46,8 @@ pub(super) fn settle<S: Storage>(
             storage.remove(&candidate.name).map_err(Failure::of("remove", &candidate.name))?;
         }
     }
+    // What this manifest does without may go only once no crash brings the one before it back.
+    storage.sync_directory().map_err(Failure::of("sync", &storage.place()))?;
     remove_leftovers(storage, &manifest)?;
     // Also where nothing was renamed or removed here: the names may rest on an earlier run's cache.
     storage.sync_directory().map_err(Failure::of("sync", &storage.place()))?;

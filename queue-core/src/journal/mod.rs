@@ -28,7 +28,7 @@ pub use format::{ALIGNMENT, COMMAND_BYTES_MAX, Damage, FORMAT_VERSION, FRAME_BYT
 pub use reader::{Chunk, Reader};
 pub use recovery::{Recovered, VisitError, Visitor};
 pub use segments::{Full, Maintained, Maintenance};
-pub use snapshot::{SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
+pub use snapshot::{SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
 pub use storage::{DirStorage, LockFailure, Storage, StorageFile};
 pub use writer::Journal;
 

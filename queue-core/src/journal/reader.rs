@@ -131,10 +131,20 @@ impl<S: Storage> Reader<S> {
         while next < frontier.min(enough) {
             let (number, first, end) = match self.shared.find(next) {
                 Ok(found) => found,
+                // What was read before it was trimmed is an answer; the next call says the rest.
+                Err(_) if next > from => break,
                 Err(oldest) => return Ok(Chunk::Trimmed { oldest }),
             };
             let end = end.unwrap_or(frontier).min(frontier);
-            let segment = self.open(number, first)?;
+            let segment = match self.open(number, first) {
+                Ok(segment) => segment,
+                // A segment leaves the table before its file goes.
+                Err(error) => match self.shared.find(next) {
+                    Err(_) if next > from => break,
+                    Err(oldest) => return Ok(Chunk::Trimmed { oldest }),
+                    Ok(_) => return Err(error),
+                },
+            };
             // What stands behind may not be written yet: a window that held it would have to be read again.
             let bound = segment.offset(end);
             segment.window.bound(bound);

@@ -210,7 +210,7 @@ fn has_header<S: Storage>(storage: &S, name: &str) -> Result<bool, JournalError>
     Ok(magic == SEGMENT_MAGIC)
 }
 
-fn read_manifest<S: Storage>(storage: &S) -> Result<Manifest, JournalError> {
+pub(super) fn read_manifest<S: Storage>(storage: &S) -> Result<Manifest, JournalError> {
     let file = storage.open(MANIFEST_FILE).map_err(Failure::of("open", MANIFEST_FILE))?;
     let length = file.length().map_err(Failure::of("read", MANIFEST_FILE))?;
     // A manifest is short; a long file of that name is somebody else's.

@@ -81,7 +81,7 @@ impl SnapshotHeader {
     }
 }
 
-/// A snapshot that is being written, under a temporary name until it is whole.
+/// A snapshot that is being written, under a temporary name until it is whole. Dropped before that, it is removed.
 #[derive(Debug)]
 pub struct SnapshotWriter<S: Storage> {
     storage: S,
@@ -97,6 +97,7 @@ pub struct SnapshotWriter<S: Storage> {
     /// Parts in the open block, and in all before it.
     open_parts: u32,
     parts: u64,
+    renamed: bool,
 }
 
 impl<S: Storage> SnapshotWriter<S> {
@@ -117,6 +118,7 @@ impl<S: Storage> SnapshotWriter<S> {
             block: vec![0; BLOCK_HEAD_BYTES],
             open_parts: 0,
             parts: 0,
+            renamed: false,
         })
     }
 
@@ -124,7 +126,7 @@ impl<S: Storage> SnapshotWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Io`]; the file under its temporary name is left to the next start.
+    /// [`JournalError::Io`].
     pub fn part(&mut self, kind: u16, body: &[&[u8]]) -> Result<(), JournalError> {
         let bytes: usize = body.iter().map(|piece| piece.len()).sum();
         assert!(bytes <= FRAME_BYTES_MAX, "a part carries at most what a record does");
@@ -159,12 +161,12 @@ impl<S: Storage> SnapshotWriter<S> {
         Ok(())
     }
 
-    /// Writes what is open and the end, syncs, and gives the file its name, durably. Answers its name and length.
+    /// Writes what is open and the end, syncs, and gives the file its name, durably.
     ///
     /// # Errors
     ///
     /// As [`SnapshotWriter::part`].
-    pub(super) fn finish(mut self) -> Result<(String, u64), JournalError> {
+    pub(super) fn finish(mut self) -> Result<SnapshotFile<S>, JournalError> {
         if self.open_parts > 0 {
             self.write_block(self.open_parts)?;
         }
@@ -173,7 +175,36 @@ impl<S: Storage> SnapshotWriter<S> {
         self.file.sync().map_err(Failure::of("sync", &self.temporary))?;
         self.storage.rename(&self.temporary, &self.name).map_err(Failure::of("rename", &self.temporary))?;
         self.storage.sync_directory().map_err(Failure::of("sync the directory of", &self.name))?;
-        Ok((self.name, self.offset))
+        self.renamed = true;
+        let (storage, name) = (self.storage.clone(), std::mem::take(&mut self.name));
+        Ok(SnapshotFile { storage, name, bytes: self.offset, stays: false })
+    }
+}
+
+impl<S: Storage> Drop for SnapshotWriter<S> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // It may hold the disk's last room. What cannot be removed now is removed by the next start.
+            let _ = self.storage.remove(&self.temporary);
+        }
+    }
+}
+
+/// A whole snapshot that no manifest names yet. Dropped, it is removed.
+#[derive(Debug)]
+pub struct SnapshotFile<S: Storage> {
+    storage: S,
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    /// Whether a manifest may name it.
+    pub(super) stays: bool,
+}
+
+impl<S: Storage> Drop for SnapshotFile<S> {
+    fn drop(&mut self) {
+        if !self.stays {
+            let _ = self.storage.remove(&self.name);
+        }
     }
 }
 

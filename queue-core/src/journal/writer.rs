@@ -63,6 +63,8 @@ pub struct Journal<S: Storage> {
     pub(super) compacting: Option<Arc<AtomicBool>>,
     /// Length of the snapshot that a start begins with; 0 without one.
     pub(super) snapshot_bytes: u64,
+    /// How far the log was when the making of a snapshot was last given up.
+    pub(super) given_up_at: Position,
     /// Shared with a compaction, which may outlive the journal for as long as it takes to notice.
     pub(super) lock: Arc<S::Lock>,
 }
@@ -171,6 +173,7 @@ impl<S: Storage> Journal<S> {
             failed: None,
             compacting: None,
             snapshot_bytes: start.snapshot_bytes,
+            given_up_at: Position::ZERO,
             lock: Arc::new(start.lock),
         }
     }

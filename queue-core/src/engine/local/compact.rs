@@ -2,40 +2,59 @@
 //!
 //! The second machine has rows and handles only; payloads and the like are copied from file to file. Runs on a thread of
 //! its own, at the lowest priority, beside an engine that goes on. Invariants: a snapshot counts only after the fold has
-//! reproduced a digest that the live machine wrote behind it, where it had written one by then; whatever goes wrong, the
-//! journal is what it was, and the next try begins anew.
+//! reproduced a digest that the live machine wrote behind it, where it had written one by then, and after its file has been
+//! read back as that state; whatever goes wrong, the journal is what it was, and a later try begins anew.
 
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 
-use super::recover::{BLOB_PART, event_of, fold, guarded};
+use super::recover::{BLOB_PART, event_of, fold, guarded, split_blob};
 use super::{Shared, journal_error};
-use crate::journal::{Compacted, Compaction, JournalError, SnapshotWriter, Storage, VisitError};
+use crate::journal::{
+    Compacted, Compaction, JournalError, SnapshotFile, SnapshotReader, SnapshotWriter, Storage, VisitError,
+};
 use crate::machine::{Blob, Event, Machine, Restore};
 
 /// Makes a snapshot on a thread of its own and tells the engine, if there still is one.
 pub(super) fn spawn<S: Storage>(compaction: Compaction<S>, shared: Weak<Shared<S>>) {
     let engine = Weak::clone(&shared);
-    let run = move || {
+    let work = move || {
         // The lowest priority there is for this thread; without it compaction is as right, only noticed more.
         let _ = rustix::process::setpriority_process(None, 19);
-        let outcome = compact(compaction);
+        compact(compaction)
+    };
+    // Two threads: one that has as little of the processor as the others leave must never hold the engine's lock.
+    let run = move || {
+        let outcome = match thread("compaction", work).map(JoinHandle::join) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => {
+                tracing::error!("an invariant broke while a snapshot was made: report it");
+                Err(JournalError::Stopped)
+            }
+            Err(()) => Err(JournalError::Stopped),
+        };
         if let Some(shared) = shared.upgrade() {
             shared.compacted(outcome);
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("compaction".into()).spawn(run) {
-        tracing::error!("no thread for a compaction: {error}");
-        if let Some(engine) = engine.upgrade() {
-            engine.compacted(Err(JournalError::Stopped));
-        }
+    if let (Err(()), Some(engine)) = (thread("compaction-end", run), engine.upgrade()) {
+        engine.compacted(Err(JournalError::Stopped));
     }
+}
+
+fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, ()> {
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
+    spawned.map_err(|error| tracing::error!("no thread for a compaction: {error}"))
 }
 
 /// Makes the snapshot, from the old one and the log behind it.
 fn compact<S: Storage>(mut compaction: Compaction<S>) -> Result<Compacted, JournalError> {
-    let mut machine = begin(&compaction)?;
+    let mut machine = match compaction.snapshot()? {
+        Some(mut old) => load(&compaction, &mut old, None)?,
+        None => Machine::new(),
+    };
     compaction.records(&mut |record| {
         let Some(event) = event_of(&record)? else { return Ok(()) };
         guarded(|| fold(&mut machine, &record, &event, drop))
@@ -48,22 +67,54 @@ fn compact<S: Storage>(mut compaction: Compaction<S>) -> Result<Compacted, Journ
         }
     });
     written?;
-    copy_blobs(&compaction, &machine.live_blobs(), &mut writer)?;
+    let live = machine.live_blobs();
+    copy_blobs(&compaction, &live, &mut writer)?;
     check_digest(&mut compaction, machine)?;
-    compaction.finish(writer)
+    let file = compaction.finish(writer)?;
+    check_file(&compaction, &file, &live)?;
+    compaction.put_in_force(file)
 }
 
-/// The machine as of the old snapshot; a new one if there is none.
-fn begin<S: Storage>(compaction: &Compaction<S>) -> Result<Machine, JournalError> {
-    let Some(mut snapshot) = compaction.snapshot()? else { return Ok(Machine::new()) };
-    let mut restore = Some(Restore::new());
-    let mut take = |kind, body: &[u8]| match &mut restore {
-        Some(restore) if kind != BLOB_PART => Ok(restore.part(kind, body)?),
-        _ => Ok(()),
-    };
-    while snapshot.next_block(&mut take)? {}
-    let restore = restore.take().expect("it is taken once");
-    restore.finish().map_err(|wrong| snapshot.header().refused(BLOB_PART, wrong.into()))
+/// The machine of a snapshot. Its blobs, which come last, are read only where somebody wants to know of them.
+fn load<S: Storage>(
+    compaction: &Compaction<S>,
+    snapshot: &mut SnapshotReader<S>,
+    mut blobs: Option<&mut Vec<Blob>>,
+) -> Result<Machine, JournalError> {
+    let mut restore = Restore::new();
+    loop {
+        let mut at_blobs = false;
+        let more = snapshot.next_block(&mut |kind, body| {
+            if kind != BLOB_PART {
+                return Ok(restore.part(kind, body)?);
+            }
+            at_blobs = true;
+            if let Some(blobs) = &mut blobs {
+                blobs.push(split_blob(body)?.0);
+            }
+            Ok(())
+        })?;
+        compaction.go_on()?;
+        if !more || (at_blobs && blobs.is_none()) {
+            break;
+        }
+    }
+    restore.finish().map_err(|wrong| snapshot.header().refused(0, wrong.into()))
+}
+
+/// Reads the new snapshot back before anything rests on it.
+fn check_file<S: Storage>(
+    compaction: &Compaction<S>,
+    file: &SnapshotFile<S>,
+    live: &[Blob],
+) -> Result<(), JournalError> {
+    let (mut snapshot, mut blobs) = (compaction.reopen(file)?, Vec::new());
+    let machine = load(compaction, &mut snapshot, Some(&mut blobs))?;
+    if machine.state_hash() == snapshot.header().state_hash && blobs == live {
+        return Ok(());
+    }
+    let position = compaction.position().get();
+    Err(compaction.refused(position, "the new snapshot does not read back as what it was made of".into()))
 }
 
 /// Blobs that are still to come, ascending.
@@ -90,9 +141,12 @@ fn copy_blobs<S: Storage>(
 ) -> Result<(), JournalError> {
     let mut wanted = Wanted { blobs: live.iter().peekable(), writer };
     if let Some(mut snapshot) = compaction.snapshot()? {
-        let mut copy = |kind, body: &[u8]| match body.split_first_chunk() {
-            Some((position, bytes)) if kind == BLOB_PART => wanted.meet(u64::from_le_bytes(*position), bytes),
-            _ => Ok(()),
+        let mut copy = |kind, body: &[u8]| {
+            if kind != BLOB_PART {
+                return Ok(());
+            }
+            let (blob, bytes) = split_blob(body)?;
+            wanted.meet(blob.position, bytes)
         };
         while snapshot.next_block(&mut copy)? {
             compaction.go_on()?;
@@ -129,7 +183,7 @@ impl<S: Storage> Shared<S> {
             let mut store = self.lock();
             let Some(journal) = store.files.tail.journal() else { return };
             // A snapshot copies all that is alive: half of that in new log pays for it.
-            let due = journal.bytes_behind_snapshot() >= self.compact_after.max(journal.snapshot_bytes() / 2);
+            let due = journal.bytes_since_compaction() >= self.compact_after.max(journal.snapshot_bytes() / 2);
             if due { journal.begin_compaction(self.history) } else { None }
         };
         if let Some(compaction) = compaction {

@@ -26,10 +26,11 @@ pub(super) struct Recovering {
 impl Visitor for Recovering {
     fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), VisitError> {
         if kind != BLOB_PART {
-            return Ok(self.restore.part(kind, body)?);
+            let mut taken = Ok(());
+            guarded(|| taken = self.restore.part(kind, body))?;
+            return Ok(taken?);
         }
-        let (position, bytes) = body.split_first_chunk().ok_or("a blob without a position")?;
-        let blob = Blob { position: u64::from_le_bytes(*position), length: u32::try_from(bytes.len())? };
+        let (blob, bytes) = split_blob(body)?;
         if self.kept.last().is_some_and(|last| last.position >= blob.position) {
             return Err("blobs out of order".into());
         }
@@ -39,7 +40,9 @@ impl Visitor for Recovering {
     }
 
     fn restored(&mut self, snapshot: &SnapshotHeader) -> Result<(), VisitError> {
-        self.machine = std::mem::take(&mut self.restore).finish()?;
+        let (restore, mut finished) = (std::mem::take(&mut self.restore), None);
+        guarded(|| finished = Some(restore.finish()))?;
+        self.machine = finished.expect("it came to an end")?;
         if self.machine.state_hash() != snapshot.state_hash {
             return Err("the state of the snapshot's parts is not the one that its header names".into());
         }
@@ -57,6 +60,12 @@ impl Visitor for Recovering {
             fold(machine, &record, &event, |blob| blobs.release(blob));
         })
     }
+}
+
+/// A blob's part: where the blob is from, and its bytes.
+pub(super) fn split_blob(body: &[u8]) -> Result<(Blob, &[u8]), VisitError> {
+    let (position, bytes) = body.split_first_chunk().ok_or("a blob without a position")?;
+    Ok((Blob { position: u64::from_le_bytes(*position), length: u32::try_from(bytes.len())? }, bytes))
 }
 
 /// The event that a record carries; none if it may be passed over.

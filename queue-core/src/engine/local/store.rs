@@ -255,7 +255,9 @@ impl<S: Storage> Store<S> {
         if !matches!(command, Command::Enqueue { .. } | Command::Progress { .. } | Command::Log { .. }) {
             return None;
         }
-        let used = self.files.blobs.live_bytes() + self.machine.row_bytes();
+        // While a snapshot is made there is a second machine.
+        let machines = 1 + u64::from(self.files.tail.journal().is_some_and(|journal| journal.is_compacting()));
+        let used = self.files.blobs.live_bytes() + machines * self.machine.row_bytes();
         if used > self.max_memory {
             let text = format!(
                 "memory is full: jobs take {used} bytes, --max-memory allows {}; settle or remove jobs, or allow more",

@@ -65,7 +65,9 @@ fn compact(compaction: Compaction<SimDisk>) -> Compacted {
         let head = [&position.get().to_le_bytes()[..], &at.to_le_bytes(), &[u8::from(*skippable)]].concat();
         writer.part(*kind, &[&head, body]).expect("the disk is well");
     }
-    compaction.finish(writer).expect("the disk is well")
+    let file = compaction.finish(writer).expect("the disk is well");
+    assert_eq!(compaction.reopen(&file).expect("it is whole").header().position, compaction.position());
+    compaction.put_in_force(file).expect("the disk is well")
 }
 
 fn compact_whole(journal: &mut Journal<SimDisk>, history: u64) -> Position {
@@ -256,4 +258,24 @@ fn a_compaction_ends_when_its_journal_is_dropped_and_the_directory_is_held_until
     assert!(matches!(open(&disk), Err(JournalError::Locked { .. })), "it may still write");
     drop(compaction);
     open(&disk).expect("it opens again");
+}
+
+#[test]
+fn what_is_given_up_leaves_nothing_behind() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    append_frames(&mut journal, &mut Vec::new(), 30);
+    let compaction = journal.begin_compaction(HISTORY).expect("a segment is full");
+    let mut writer = compaction.writer(0).expect("the disk is well");
+    writer.part(1, &[&[0; 100_000]]).expect("the disk is well");
+    assert_eq!(names(&disk, SNAPSHOT_PREFIX).len(), 1);
+    drop(writer);
+    assert!(names(&disk, SNAPSHOT_PREFIX).is_empty(), "half a snapshot");
+    let whole = compaction.finish(compaction.writer(0).expect("the disk is well")).expect("the disk is well");
+    assert_eq!(names(&disk, SNAPSHOT_PREFIX).len(), 1);
+    drop(whole);
+    assert!(names(&disk, SNAPSHOT_PREFIX).is_empty(), "a whole one that no manifest names");
+    drop(compaction);
+    assert!(journal.finish_compaction(None).is_none());
+    assert_eq!(journal.bytes_since_compaction(), 0, "the next try waits for as much log again");
 }

@@ -21,7 +21,9 @@ fn write(disk: &SimDisk, parts: &[Part]) -> (String, u64) {
         let (head, rest) = body.split_at(body.len() / 2);
         writer.part(*kind, &[head, rest]).expect("the disk is well");
     }
-    writer.finish().expect("the disk is well")
+    let mut file = writer.finish().expect("the disk is well");
+    file.stays = true;
+    (file.name.clone(), file.bytes)
 }
 
 fn read(disk: &SimDisk) -> Result<(SnapshotHeader, Vec<Part>), JournalError> {
@@ -57,8 +59,8 @@ fn it_has_its_name_only_once_it_is_whole() {
     let mut writer = SnapshotWriter::create(&disk, SALT, &HEADER).expect("the disk is well");
     writer.part(1, &[&[0; 200_000]]).expect("the disk is well");
     writer.part(2, &[b"x"]).expect("the disk is well");
-    drop(writer);
     assert_eq!(disk.list().expect("listed"), [format!("{}.new", snapshot_name(HEADER.position))]);
+    drop(writer);
     for image in write_images() {
         let names = image.list().expect("listed");
         let named = names.contains(&snapshot_name(HEADER.position));
