@@ -18,8 +18,9 @@ pub trait Clock: Send + Sync + 'static {
     /// A clock that never goes back, milliseconds since some beginning of its own.
     fn steady_ms(&self) -> u64;
 
-    /// Returns once the steady clock has gone on by `ms`.
-    async fn sleep_ms(&self, ms: u64);
+    /// Returns once the steady clock has come to `steady_ms`. Not for so many milliseconds: a clock that moves between the
+    /// look at it and the sleep would be overslept.
+    async fn sleep_until(&self, steady_ms: u64);
 }
 
 /// The operating system's clocks.
@@ -47,8 +48,8 @@ impl Clock for SystemClock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    async fn sleep_ms(&self, ms: u64) {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
+    async fn sleep_until(&self, steady_ms: u64) {
+        tokio::time::sleep(Duration::from_millis(steady_ms.saturating_sub(self.steady_ms()))).await;
     }
 }
 
@@ -87,10 +88,9 @@ impl Clock for ManualClock {
         *self.steady.borrow()
     }
 
-    async fn sleep_ms(&self, ms: u64) {
+    async fn sleep_until(&self, steady_ms: u64) {
         let mut steady = self.steady.subscribe();
-        let until = self.steady_ms().saturating_add(ms);
         // The sender lives as long as this clock does.
-        let _ = steady.wait_for(|&now| now >= until).await;
+        let _ = steady.wait_for(|&now| now >= steady_ms).await;
     }
 }

@@ -360,6 +360,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
 
     async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
         check_wait("wait_ms", request.wait_ms)?;
+        let until = self.shared.clock.steady_ms().saturating_add(request.wait_ms);
         let mut in_flight = InFlight { shared: Arc::clone(&self.shared), ticket: None, leased: Vec::new() };
         let lease = |store: &mut Store<S>| store.lease_or_wait(context, &request.order, request.wait_ms > 0);
         let got = self.shared.with_room(lease).await?;
@@ -373,7 +374,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
                 Ok(delivery) => in_flight.arrive(delivery).await,
                 Err(_) => Err(self.shared.lock().check_open().err().unwrap_or_else(closed)),
             },
-            () = self.shared.clock.sleep_ms(request.wait_ms) => {
+            () = self.shared.clock.sleep_until(until) => {
                 // Whatever was delivered in this very instant is taken, not given back.
                 let (number, late) = (ticket.number, ticket.delivery.try_recv());
                 self.shared.lock().waiters.leave(number);
@@ -387,6 +388,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
 
     async fn wait(&self, job: JobRef, timeout_ms: u64) -> Result<Job, Error> {
         check_wait("timeout_ms", timeout_ms)?;
+        let until = self.shared.clock.steady_ms().saturating_add(timeout_ms);
         let ended = async {
             loop {
                 let look = |store: &mut Store<S>| Ok((store.look_or_wait(&job)?, store.end()));
@@ -408,7 +410,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
         tokio::select! {
             biased;
             found = ended => found,
-            () = self.shared.clock.sleep_ms(timeout_ms) => {
+            () = self.shared.clock.sleep_until(until) => {
                 Err(Error::new(Word::Timeout, format!("job {job} has not ended within {timeout_ms} ms")))
             }
         }
@@ -423,7 +425,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
             None => self.shared.lock().files.tail.frontier(),
             Some(text) => text.parse().map_err(|_| Error::bad_arg("cursor", &text, "the cursor of the page before"))?,
         };
-        let sleep = self.shared.clock.sleep_ms(wait_ms);
+        let sleep = self.shared.clock.sleep_until(self.shared.clock.steady_ms().saturating_add(wait_ms));
         tokio::pin!(sleep);
         loop {
             let moved = self.shared.moved.notified();

@@ -134,6 +134,11 @@ impl<S: Storage> Store<S> {
         Now { steady: self.steady_base + self.clock.steady_ms(), wall: self.clock.wall_ms() }
     }
 
+    /// A steady instant of the machine as the clock counts.
+    pub(super) fn on_clock(&self, steady: u64) -> u64 {
+        steady.saturating_sub(self.steady_base)
+    }
+
     /// The position after the last event.
     pub(super) fn end(&self) -> u64 {
         self.files.tail.end()

@@ -21,9 +21,10 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
             let (now, due) = (store.now().steady, store.next_due());
             store.planned = due;
             let full = store.must_commit().then(|| store.end());
-            step.map(|more| (more, full, due.saturating_sub(now).min(LOOK_MS)))
+            let until = store.on_clock(due.min(now + LOOK_MS));
+            step.map(|more| (more || due <= now, full, until))
         };
-        let Ok((more, full_frame, sleep_ms)) = step else { return };
+        let Ok((more, full_frame, until)) = step else { return };
         if strong.tend().await.is_err() {
             return;
         }
@@ -33,7 +34,7 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
                 return;
             }
         }
-        if more || sleep_ms == 0 {
+        if more {
             tokio::task::yield_now().await;
             continue;
         }
@@ -42,7 +43,7 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
         drop(strong);
         tokio::select! {
             () = wake.notified() => {}
-            () = clock.sleep_ms(sleep_ms) => {}
+            () = clock.sleep_until(until) => {}
         }
     }
 }
