@@ -10,8 +10,8 @@ use super::context;
 use super::rig::{Rig, order, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Command, Context, JobOptions, LeasedJob, LogLine, LogSource, NewJob, Outcome, QueueSettings, Reply, SettingSource,
-    Settlement, Word,
+    Command, Context, Edit, JobOptions, JobVerb, LeasedJob, LogLine, LogSource, NewJob, Outcome, QueueSettings, Reply,
+    SettingSource, Settlement, Word,
 };
 
 const BATCH_BYTES: usize = 16 << 20;
@@ -31,6 +31,22 @@ async fn check_taken(rig: &Rig, command: Command) -> Reply {
     let reply = answers.expect("the engine lives").pop().expect("an answer for each").expect("just within the bound");
     rig.engine().stats().await.expect("the engine lives");
     reply
+}
+
+pub async fn what_no_connection_carries_is_refused_by_name(rig: &Rig) {
+    let huge = || Bytes::from(vec![b'1'; BATCH_BYTES + 1]);
+    check_refused(rig, enqueue(vec![NewJob::new("n", huge())]), "the batch is 16777217 bytes long").await;
+    let number = rig.add("q").await;
+    let edit = Edit { payload: Some(huge()), ..Edit::default() };
+    let edit = Command::Job { job: number.into(), verb: JobVerb::Edit(edit) };
+    check_refused(rig, edit, "payload is 16777217 bytes long").await;
+    let lease = proof(&rig.lease("q").await);
+    check_refused(rig, Command::Progress { lease, value: huge() }, "progress is 16777217 bytes long").await;
+    // In one call with others it alone is refused.
+    let small = enqueue(vec![NewJob::new("n", "1")]);
+    let commands = vec![small.clone(), enqueue(vec![NewJob::new("n", huge())]), small];
+    let answers = rig.engine().execute(&Context::default(), commands).await.expect("the engine lives");
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
 }
 
 async fn check_refused(rig: &Rig, command: Command, start: &str) {

@@ -46,6 +46,7 @@ macro_rules! engine_conformance {
             }
             bounds {
                 what_each_job_of_a_batch_carries_counts,
+                what_no_connection_carries_is_refused_by_name,
                 the_batch_with_the_most_around_its_bytes_is_taken,
                 results_of_sixteen_mebibytes_are_settled_at_once_and_no_more,
                 ten_thousand_failures_of_sixteen_mebibytes_are_settled_at_once_and_no_more,

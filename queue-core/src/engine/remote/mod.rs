@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Answer, Engine};
+use crate::machine::check_size;
 use crate::model::{
     Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply, Stats,
     Word, WorkerView,
@@ -132,12 +133,21 @@ impl Engine for RemoteEngine {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let encode = |out: &mut bytes::BytesMut| {
-            commands.iter().map(|command| wire::encode_command(command, context, out)).collect()
-        };
-        let answers = self.send(encode, Asked::by(&commands)).await?;
+        // A server ends a connection that carries more than it takes, and with it everybody else's calls.
+        let checks: Vec<Result<(), Error>> = commands.iter().map(check_size).collect();
+        let commands: Vec<Command> =
+            commands.into_iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(command, _)| command).collect();
+        let mut answers = Vec::new();
+        if !commands.is_empty() {
+            let encode = |out: &mut bytes::BytesMut| {
+                commands.iter().map(|command| wire::encode_command(command, context, out)).collect()
+            };
+            answers = self.send(encode, Asked::by(&commands)).await?;
+        }
         let replies = answers.into_iter().map(|answer| expect!(answer?, Response::Reply(reply) => reply));
-        Ok(replies.collect())
+        let mut replies = replies.collect::<Vec<_>>().into_iter();
+        let answers = checks.into_iter().map(|check| check.and_then(|()| replies.next().ok_or_else(mismatch)?));
+        Ok(answers.collect())
     }
 
     async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {

@@ -15,6 +15,7 @@ use crate::model::{Command, Context, Error, JobNumber, JobRef, Limits, Now, Repl
 
 pub(super) use queues::CONFIG;
 pub(super) use read::{Place, Work, states_of};
+pub use size::check_size;
 
 /// Who did it and why, as one text.
 pub(super) fn who(by: By<'_>) -> String {
@@ -73,7 +74,7 @@ impl Machine {
         command: &Command,
         sink: &mut impl Sink,
     ) -> Result<Reply, Error> {
-        size::check_size(command)?;
+        check_size(command)?;
         let reply = match command {
             Command::Enqueue { queue, jobs } => self.enqueue(now, queue, jobs, sink),
             Command::Lease(order) => self.lease(now, order, sink).map(Reply::Leased),

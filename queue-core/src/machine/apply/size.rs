@@ -5,21 +5,29 @@
 
 use std::sync::Arc;
 
-use super::check_bytes;
-use crate::model::{Command, Error, JobOptions, Limits, NewJob};
+use bytes::Bytes;
 
-/// Checks that the command's events will fit. Every command has its line, so that none is forgotten.
-pub(super) fn check_size(command: &Command) -> Result<(), Error> {
+use super::check_bytes;
+use crate::model::{Command, Error, JobOptions, JobVerb, Limits, NewJob};
+
+/// Checks that the command's events will fit. Every command has its line, so that none is forgotten. Whoever sends commands
+/// to a machine elsewhere may look before, since a connection carries no more either.
+///
+/// # Errors
+///
+/// `BADARG` names what is too long.
+pub fn check_size(command: &Command) -> Result<(), Error> {
     let (what, bytes) = match command {
         Command::Enqueue { jobs, .. } => ("the batch", batch(jobs)),
         Command::Settle { settlements, .. } => {
             ("settlements", settlements.iter().map(|settlement| settlement.outcome.stored_bytes()).sum())
         }
+        Command::Progress { value, .. } => ("progress", value.len()),
+        Command::Job { verb: JobVerb::Edit(edit), .. } => ("payload", edit.payload.as_ref().map_or(0, Bytes::len)),
         Command::SetQueue { patch, .. } => ("settings", patch.reset.iter().map(|field| field.len() + 8).sum()),
         // Bounded to far less by the checks of their own values: counts, names, a payload, a reason.
         Command::Lease(_)
         | Command::Extend { .. }
-        | Command::Progress { .. }
         | Command::Log { .. }
         | Command::Job { .. }
         | Command::ApplyConfig { .. }
