@@ -88,3 +88,37 @@ pub(super) fn fold(machine: &mut Machine, record: &Record<'_>, event: &Event<'_>
     machine.drain_released().for_each(released);
     machine.forget_signals();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Position;
+    use crate::machine::{encode, kind_of};
+
+    fn record(recovering: &mut Recovering, at: u64, event: &Event<'_>) -> Result<(), VisitError> {
+        let mut body = Vec::new();
+        encode(event, &mut body);
+        let (position, kind) = (Position::new(at * 64), kind_of(event));
+        recovering.record(Record { position, kind, skippable: false, at, body: &body })
+    }
+
+    #[test]
+    fn a_fold_that_comes_to_another_state_than_was_written_down_is_refused() {
+        let mut recovering = Recovering::default();
+        record(&mut recovering, 1, &Event::StoreCreated { key: [1, 2] }).expect("it fits");
+        let state_hash = recovering.machine.state_hash();
+        record(&mut recovering, 2, &Event::Digest { state_hash }).expect("it is the state");
+        assert_eq!(recovering.machine.state_hash(), state_hash, "writing it down changes nothing");
+        record(&mut recovering, 3, &Event::QueueCreated { queue: 0, name: "q" }).expect("it fits");
+        record(&mut recovering, 4, &Event::Digest { state_hash }).expect_err("there is a queue since");
+    }
+
+    #[test]
+    fn blobs_out_of_order_or_without_a_place_are_refused() {
+        let mut recovering = Recovering::default();
+        recovering.part(BLOB_PART, b"short").expect_err("no position");
+        recovering.part(BLOB_PART, &[&16_u64.to_le_bytes()[..], b"x"].concat()).expect("the first");
+        recovering.part(BLOB_PART, &[&16_u64.to_le_bytes()[..], b"x"].concat()).expect_err("the same again");
+        recovering.part(BLOB_PART, &[&8_u64.to_le_bytes()[..], b"x"].concat()).expect_err("one before");
+    }
+}
