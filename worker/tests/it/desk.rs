@@ -15,6 +15,22 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
 use worker::{Worker, WorkerBuilder};
 
+/// A worker whose handler `send` ends once for each permit.
+pub(crate) fn gated(desk: &Arc<Desk>, concurrency: u32) -> (WorkerBuilder, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let worker = desk.worker().concurrency(concurrency).handler("send", {
+        let gate = Arc::clone(&gate);
+        move |(): (), _: worker::Context| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await?.forget();
+                Ok(())
+            }
+        }
+    });
+    (worker, gate)
+}
+
 /// One call, as the engine saw it.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {

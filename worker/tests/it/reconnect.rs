@@ -1,30 +1,12 @@
 //! Leases that are on their way while the link to the engine breaks, while handlers change, and at the end: a beat has
 //! the engine take back what it does not name, so none that arrives here may be among that.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use queue_core::model::{JobNumber, Outcome, Word};
-use tokio::sync::Semaphore;
-use worker::{Context, Shutdown, WorkerBuilder};
+use worker::Shutdown;
 
-use crate::desk::{Call, Desk};
-
-/// A worker whose handler `send` ends once for each permit.
-fn gated(desk: &Arc<Desk>, concurrency: u32) -> (WorkerBuilder, Arc<Semaphore>) {
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = desk.worker().concurrency(concurrency).handler("send", {
-        let gate = Arc::clone(&gate);
-        move |(): (), _: Context| {
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await?.forget();
-                Ok(())
-            }
-        }
-    });
-    (worker, gate)
-}
+use crate::desk::{Call, Desk, gated};
 
 async fn holds(desk: &Desk, jobs: usize) {
     desk.until(|desk| desk.beats().last().is_some_and(|(_, beat)| beat.leases.len() == jobs)).await;

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use queue_core::model::{Command, LeaseOrder, Outcome, Word};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use worker::{Activity, Context, HandlerError};
 
-use crate::desk::{Call, Desk};
+use crate::desk::{Call, Desk, gated};
 
 /// The settling calls: how many settlements each, and how many new jobs it asked for.
 fn settling(desk: &Desk) -> Vec<(usize, u32)> {
@@ -33,17 +32,8 @@ fn lease_calls(desk: &Desk) -> Vec<LeaseOrder> {
 
 #[tokio::test(start_paused = true)]
 async fn settlements_that_gather_during_a_call_go_with_the_next_and_bring_new_jobs() {
-    let (desk, gate) = (Desk::new(), Arc::new(Semaphore::new(0)));
-    let worker = desk.worker().concurrency(8).handler("send", {
-        let gate = Arc::clone(&gate);
-        move |(): (), _: Context| {
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await?.forget();
-                Ok(())
-            }
-        }
-    });
+    let desk = Desk::new();
+    let (worker, gate) = gated(&desk, 8);
     for _ in 0..20 {
         desk.job("send", |_| {});
     }
@@ -97,17 +87,8 @@ async fn the_order_of_queues_follows_their_weights() {
 
 #[tokio::test(start_paused = true)]
 async fn a_settlement_is_sent_until_the_engine_is_there_again() {
-    let (desk, gate) = (Desk::new(), Arc::new(Semaphore::new(0)));
-    let worker = desk.worker().concurrency(2).handler("send", {
-        let gate = Arc::clone(&gate);
-        move |(): (), _: Context| {
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await?.forget();
-                Ok(())
-            }
-        }
-    });
+    let desk = Desk::new();
+    let (worker, gate) = gated(&desk, 2);
     let (first, second) = (desk.job("send", |_| {}), desk.job("send", |_| {}));
     let worker = tokio::spawn(worker.run());
     desk.until(|desk| desk.beats().last().is_some_and(|(_, beat)| beat.leases.len() == 2)).await;
