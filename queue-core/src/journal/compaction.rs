@@ -12,20 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::errors::{Failure, JournalError};
-use super::format::{Damage, Generation, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader, offset_in_segment};
+use super::format::{Generation, Manifest};
 use super::reader::{Chunk, Reader};
 use super::recovery::{read_manifest, write_manifest};
-use super::scan::{self, WalkError, Window};
-use super::segments::{TEMPORARY_SUFFIX, segment_name, segment_number};
+use super::scan::{self, Span};
+use super::segments::{TEMPORARY_SUFFIX, segment_number};
 use super::snapshot::{SNAPSHOT_PREFIX, SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter};
 use super::storage::Storage;
 use super::{Journal, Position, Record, VisitError};
 
 /// Log that is read at once behind the new snapshot.
 const READ_BYTES: u64 = 1 << 20;
-
-/// A segment's number and the position of its first frame.
-pub(super) type Span = (u32, Position);
 
 /// A snapshot to be made. Dropping it gives it up.
 #[derive(Debug)]
@@ -157,21 +154,10 @@ impl<S: Storage> Compaction<S> {
     pub fn records(&self, visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>) -> Result<(), JournalError> {
         let mut visitor = |record: Record<'_>| {
             self.go_on()?;
-            visitor(record).map_err(|source| refused(&record, source))
+            visitor(record).map_err(|source| record.refused(source))
         };
         let behind = self.kept.partition_point(|(number, _)| *number < self.manifest.newest.first_segment);
-        for pair in self.kept[behind..].windows(2) {
-            let ((number, first), (_, end)) = (pair[0], pair[1]);
-            let (mut window, header) = self.open_segment(number, first)?;
-            let walk = scan::walk(&mut window, &header, &mut visitor).map_err(|error| match error {
-                WalkError::Io(source) => Failure::of("read", &segment_name(number))(source).into(),
-                WalkError::Visitor(error) => error,
-            })?;
-            if walk.end != end {
-                return Err(self.corrupt(number, offset_in_segment(walk.end, first), walk.end, walk.stop));
-            }
-        }
-        Ok(())
+        scan::walk_spans(&self.storage, &self.manifest, &self.kept[behind..], &mut visitor)
     }
 
     /// Visits records that stand behind [`Compaction::position`] by now, in order, until the visitor breaks; none of them is
@@ -190,7 +176,7 @@ impl<S: Storage> Compaction<S> {
             self.go_on()?;
             let chunk = self.reader.read(next, READ_BYTES, &mut |record| {
                 let flow = visitor(record).unwrap_or_else(|source| {
-                    refusal = Some(refused(&record, source));
+                    refusal = Some(record.refused(source));
                     ControlFlow::Break(())
                 });
                 broken = flow.is_break();
@@ -225,7 +211,7 @@ impl<S: Storage> Compaction<S> {
     /// [`JournalError::Corrupt`] if the segment that it ends at has no good header; [`JournalError::Io`].
     pub fn writer(&self, state_hash: u64) -> Result<SnapshotWriter<S>, JournalError> {
         let (number, position) = self.end();
-        let chain = self.open_segment(number, position)?.1.chain;
+        let chain = scan::open_segment(&self.storage, &self.manifest, (number, position))?.1.chain;
         let header = SnapshotHeader { position, state_hash, chain };
         SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header)
     }
@@ -269,24 +255,6 @@ impl<S: Storage> Compaction<S> {
         written?;
         Ok(Compacted { manifest, position, snapshot_bytes: file.bytes })
     }
-
-    fn open_segment(&self, number: u32, first: Position) -> Result<(Window<S::File>, SegmentHeader), JournalError> {
-        let name = segment_name(number);
-        let file = self.storage.open(&name).map_err(Failure::of("open", &name))?;
-        let mut window = Window::new(file).map_err(Failure::of("read", &name))?;
-        let head = window.slice(0, SEGMENT_HEADER_BYTES).map_err(Failure::of("read", &name))?;
-        let header = SegmentHeader::decode(head, number, self.manifest.segment_salt(number));
-        match header {
-            Ok(header) if header.first == first => Ok((window, header)),
-            Ok(_) => Err(self.corrupt(number, 0, first, Damage::Gap)),
-            Err(damage) => Err(self.corrupt(number, 0, first, damage)),
-        }
-    }
-
-    fn corrupt(&self, number: u32, offset: u64, position: Position, damage: Damage) -> JournalError {
-        let (directory, file) = (self.storage.place(), segment_name(number));
-        JournalError::Corrupt { directory, file, offset, position, synced: self.position(), damage }
-    }
 }
 
 impl<S: Storage> Cleanup<S> {
@@ -328,8 +296,4 @@ pub(super) fn open_snapshot<S: Storage>(
     let newest = &manifest.newest;
     let open = |name: &String| SnapshotReader::open(storage, name, manifest.store_salt, newest.first_position);
     newest.snapshot.as_ref().map(open).transpose()
-}
-
-fn refused(record: &Record<'_>, source: VisitError) -> JournalError {
-    JournalError::Refused { position: record.position, kind: record.kind, source: source.into() }
 }

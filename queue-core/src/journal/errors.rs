@@ -6,8 +6,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::Position;
 use super::format::{Damage, FORMAT_VERSION};
+use super::{Position, Record, VisitError};
 
 /// Why the journal could not be opened, written or read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -30,6 +30,12 @@ pub enum JournalError {
         directory: String,
         /// One of the files found there.
         found: String,
+    },
+    /// There is no journal to look at. Nothing was changed.
+    #[error("{directory} holds no journal: it has no MANIFEST")]
+    NoJournal {
+        /// The directory.
+        directory: String,
     },
     /// The directory was written by another version of this program.
     #[error(
@@ -120,6 +126,13 @@ impl JournalError {
     /// Whether the journal refuses everything from now on.
     pub fn is_final(&self) -> bool {
         matches!(self, JournalError::OutcomeUnknown { .. })
+    }
+}
+
+impl Record<'_> {
+    /// The error for a record that is whole but that whoever reads it cannot use.
+    pub(super) fn refused(&self, source: VisitError) -> JournalError {
+        JournalError::Refused { position: self.position, kind: self.kind, source: source.into() }
     }
 }
 

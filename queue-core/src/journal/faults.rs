@@ -134,6 +134,10 @@ impl<S: Storage> Storage for FaultyStorage<S> {
         self.below.lock()
     }
 
+    fn lock_to_read(&self) -> Result<Option<S::Lock>, LockFailure> {
+        self.below.lock_to_read()
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         self.below.list()
     }
@@ -144,6 +148,10 @@ impl<S: Storage> Storage for FaultyStorage<S> {
 
     fn open(&self, name: &str) -> io::Result<FaultyFile<S::File>> {
         Ok(FaultyFile { below: self.below.open(name)?, plan: Arc::clone(&self.plan) })
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<FaultyFile<S::File>> {
+        Ok(FaultyFile { below: self.below.open_to_read(name)?, plan: Arc::clone(&self.plan) })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

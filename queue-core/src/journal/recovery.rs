@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use std::io::ErrorKind;
 
-use super::compaction::{Span, open_snapshot};
+use super::compaction::open_snapshot;
 use super::cut;
 use super::errors::{Failure, JournalError};
 use super::format::{
     Damage, MANIFEST_MAGIC, Manifest, ManifestFault, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader,
     offset_in_segment,
 };
-use super::scan::{self, Walk, WalkError, Window};
+use super::scan::{self, Span, Walk, Window};
 use super::segments::{MANIFEST_FILE, Preparation, TEMPORARY_SUFFIX, segment_bytes, segment_name, segment_number};
 use super::snapshot::SnapshotHeader;
 use super::storage::{LOCK_FILE, LockFailure, Storage, StorageFile};
@@ -141,17 +141,8 @@ pub(super) fn open<S: Storage>(
         None => (create(&storage, &options)?, true),
     };
     let log = replay(&storage, &manifest, visitor)?;
-    let mut recovered = Recovered {
-        created,
-        snapshot: log.snapshot.map(|(snapshot, _)| snapshot.position),
-        end: log.end,
-        frames: log.frames,
-        records: log.records,
-        last_at: log.last_at,
-        clean: log.is_clean(),
-        torn_bytes: 0,
-        torn_files: Vec::new(),
-    };
+    let mut recovered = log.recovered();
+    recovered.created = created;
     let start = cut::settle(&storage, &options, manifest, log, lock, &mut recovered)?;
     let has_frames = start.current.is_some();
     let mut journal = Journal::start(storage, options, start);
@@ -162,6 +153,21 @@ pub(super) fn open<S: Storage>(
 }
 
 impl<F> Log<F> {
+    /// What it comes to, before anything is cut.
+    pub(super) fn recovered(&self) -> Recovered {
+        Recovered {
+            created: false,
+            snapshot: self.snapshot.map(|(snapshot, _)| snapshot.position),
+            end: self.end,
+            frames: self.frames,
+            records: self.records,
+            last_at: self.last_at,
+            clean: self.is_clean(),
+            torn_bytes: 0,
+            torn_files: Vec::new(),
+        }
+    }
+
     /// Whether the last frame is a seal and nothing stands behind it; also a log that never had a frame.
     fn is_clean(&self) -> bool {
         let tail_used = self.last.as_ref().is_some_and(|(_, used)| {
@@ -174,15 +180,19 @@ impl<F> Log<F> {
     }
 }
 
-fn lock<S: Storage>(storage: &S) -> Result<S::Lock, JournalError> {
-    storage.lock().map_err(|failure| match failure {
+pub(super) fn lock<S: Storage>(storage: &S) -> Result<S::Lock, JournalError> {
+    storage.lock().map_err(|failure| not_locked(storage, failure))
+}
+
+pub(super) fn not_locked<S: Storage>(storage: &S, failure: LockFailure) -> JournalError {
+    match failure {
         LockFailure::Held { owner } => JournalError::Locked { directory: storage.place(), owner },
         LockFailure::Io(error) => Failure::of("lock", LOCK_FILE)(error).into(),
-    })
+    }
 }
 
 /// Looks at what the directory is: a journal (its manifest), new (`None`), or nothing that may be touched.
-fn survey<S: Storage>(storage: &S) -> Result<Option<Manifest>, JournalError> {
+pub(super) fn survey<S: Storage>(storage: &S) -> Result<Option<Manifest>, JournalError> {
     let names = storage.list().map_err(Failure::of("list", &storage.place()))?;
     if names.iter().any(|name| name == MANIFEST_FILE) {
         return read_manifest(storage).map(Some);
@@ -248,7 +258,7 @@ pub(super) fn write_manifest<S: Storage>(storage: &S, manifest: &Manifest) -> Re
 }
 
 /// Reads the whole log and judges what stands behind its last good frame. Changes nothing.
-fn replay<S: Storage>(
+pub(super) fn replay<S: Storage>(
     storage: &S,
     manifest: &Manifest,
     visitor: &mut dyn Visitor,
@@ -272,13 +282,7 @@ fn replay<S: Storage>(
         resumes: false,
         stop: Damage::Missing,
     };
-    let mut visitor = |record: Record<'_>| {
-        visitor.record(record).map_err(|source| JournalError::Refused {
-            position: record.position,
-            kind: record.kind,
-            source: source.into(),
-        })
-    };
+    let mut visitor = |record: Record<'_>| visitor.record(record).map_err(|source| record.refused(source));
     for (number, name) in segments(storage, manifest)? {
         let file = storage.open(&name).map_err(Failure::of("open", &name))?;
         let window = Window::new(file).map_err(Failure::of("read", &name))?;
@@ -318,7 +322,7 @@ fn restore<S: Storage>(
 }
 
 /// The segments before the one that recovery begins with, as far back as they follow each other.
-fn history<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Vec<Span>, JournalError> {
+pub(super) fn history<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Vec<Span>, JournalError> {
     let mut spans = Vec::new();
     for number in (manifest.oldest_segment..manifest.newest.first_segment).rev() {
         let name = segment_name(number);
@@ -373,10 +377,8 @@ impl<F: StorageFile> Log<F> {
             }
             return Err(self.corrupt(storage, header.first));
         }
-        let walk = scan::walk(&mut candidate.window, header, visitor).map_err(|error| match error {
-            WalkError::Io(source) => Failure::of("read", &candidate.name)(source).into(),
-            WalkError::Visitor(error) => error,
-        })?;
+        let walk = scan::walk(&mut candidate.window, header, visitor);
+        let walk = walk.map_err(|error| error.reading(&candidate.name))?;
         self.take(&walk);
         self.spans.push((header.number, header.first));
         self.last = Some((candidate, 0));

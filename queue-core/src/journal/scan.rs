@@ -5,13 +5,17 @@
 
 use std::io;
 
-use super::errors::JournalError;
+use super::errors::{Failure, JournalError};
 use super::format::{
-    ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader, chain,
-    decode_record, offset_in_segment, parse_record,
+    ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader,
+    chain, decode_record, offset_in_segment, parse_record,
 };
-use super::storage::StorageFile;
+use super::segments::segment_name;
+use super::storage::{Storage, StorageFile};
 use super::{Position, Record};
+
+/// A segment's number and the position of its first frame.
+pub(super) type Span = (u32, Position);
 
 /// How much is read at once, unless a frame is longer.
 const READ_BYTES: u64 = 256 << 10;
@@ -120,6 +124,65 @@ impl From<io::Error> for WalkError {
     fn from(error: io::Error) -> WalkError {
         WalkError::Io(error)
     }
+}
+
+impl WalkError {
+    /// As the error of whoever read the segment of this name.
+    pub(super) fn reading(self, name: &str) -> JournalError {
+        match self {
+            WalkError::Io(source) => Failure::of("read", name)(source).into(),
+            WalkError::Visitor(error) => error,
+        }
+    }
+}
+
+/// Opens a segment that is known to be there and to begin at this position.
+pub(super) fn open_segment<S: Storage>(
+    storage: &S,
+    manifest: &Manifest,
+    (number, first): Span,
+) -> Result<(Window<S::File>, SegmentHeader), JournalError> {
+    let name = segment_name(number);
+    let file = storage.open(&name).map_err(Failure::of("open", &name))?;
+    let mut window = Window::new(file).map_err(Failure::of("read", &name))?;
+    let head = window.slice(0, SEGMENT_HEADER_BYTES).map_err(Failure::of("read", &name))?;
+    match SegmentHeader::decode(head, number, manifest.segment_salt(number)) {
+        Ok(header) if header.first == first => Ok((window, header)),
+        Ok(_) => Err(corrupt(storage, &name, 0, first, first, Damage::Gap)),
+        Err(damage) => Err(corrupt(storage, &name, 0, first, first, damage)),
+    }
+}
+
+/// Visits the records of segments that follow each other, up to where the last of them begins. All of that was synced.
+pub(super) fn walk_spans<S: Storage>(
+    storage: &S,
+    manifest: &Manifest,
+    spans: &[Span],
+    visitor: &mut dyn FnMut(Record<'_>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    for pair in spans.windows(2) {
+        let (span, (_, end)) = (pair[0], pair[1]);
+        let (mut window, header) = open_segment(storage, manifest, span)?;
+        let name = segment_name(span.0);
+        let walk = walk(&mut window, &header, visitor).map_err(|error| error.reading(&name))?;
+        if walk.end != end {
+            return Err(corrupt(storage, &name, offset_in_segment(walk.end, span.1), walk.end, end, walk.stop));
+        }
+    }
+    Ok(())
+}
+
+/// The error for a bad place in a segment that a later one follows.
+fn corrupt<S: Storage>(
+    storage: &S,
+    name: &str,
+    offset: u64,
+    position: Position,
+    synced: Position,
+    damage: Damage,
+) -> JournalError {
+    let (directory, file) = (storage.place(), name.to_owned());
+    JournalError::Corrupt { directory, file, offset, position, synced, damage }
 }
 
 /// Visits the records of all frames of a segment, in order, until one is not good.

@@ -33,12 +33,17 @@ pub trait Storage: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn make_directory(&self) -> io::Result<()>;
     /// Takes the directory's lock, without waiting.
     fn lock(&self) -> Result<Self::Lock, LockFailure>;
+    /// Takes the same lock for somebody who only reads, also where nothing can be written. `None` if there is no lock file
+    /// and none can be made: then nobody else can write there either.
+    fn lock_to_read(&self) -> Result<Option<Self::Lock>, LockFailure>;
     /// The names of all files, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes an empty file; one that has the name already is emptied.
     fn create(&self, name: &str) -> io::Result<Self::File>;
     /// Opens an existing file for reading and writing.
     fn open(&self, name: &str) -> io::Result<Self::File>;
+    /// Opens an existing file for reading alone.
+    fn open_to_read(&self, name: &str) -> io::Result<Self::File>;
     /// Gives a file another name, replacing what had it.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
@@ -114,24 +119,18 @@ impl Storage for DirStorage {
     fn lock(&self) -> Result<File, LockFailure> {
         let path = self.directory.join(LOCK_FILE);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(LockFailure::Io)?;
-        match file.try_lock() {
-            Ok(()) => {
-                file.set_len(0).map_err(LockFailure::Io)?;
-                writeln!(file, "{}", std::process::id()).map_err(LockFailure::Io)?;
-                Ok(file)
-            }
-            Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                // The name only makes the message better; without it the message is still right.
-                let read = file.take(20).read_to_string(&mut owner);
-                let owner = owner.trim();
-                let known = read.is_ok() && !owner.is_empty();
-                Err(LockFailure::Held {
-                    owner: if known { format!("process {owner}") } else { "another process".to_owned() },
-                })
-            }
-            Err(TryLockError::Error(error)) => Err(LockFailure::Io(error)),
+        try_lock(open.map_err(LockFailure::Io)?)
+    }
+
+    fn lock_to_read(&self) -> Result<Option<File>, LockFailure> {
+        match self.lock() {
+            Err(LockFailure::Io(error)) if is_forbidden(&error) => {}
+            taken => return taken.map(Some),
+        }
+        match self.open_to_read(LOCK_FILE) {
+            Ok(file) => try_lock(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LockFailure::Io(error)),
         }
     }
 
@@ -149,6 +148,10 @@ impl Storage for DirStorage {
         OpenOptions::new().read(true).write(true).open(self.directory.join(name))
     }
 
+    fn open_to_read(&self, name: &str) -> io::Result<File> {
+        File::open(self.directory.join(name))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.directory.join(from), self.directory.join(to))
     }
@@ -160,6 +163,33 @@ impl Storage for DirStorage {
     fn sync_directory(&self) -> io::Result<()> {
         File::open(self.directory.as_path())?.sync_all()
     }
+}
+
+/// Locks an open lock file, and writes into it whose it is.
+fn try_lock(mut file: File) -> Result<File, LockFailure> {
+    match file.try_lock() {
+        Ok(()) => {
+            // For messages only: a full or read-only disk keeps nobody from owning the directory.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // The name only makes the message better; without it the message is still right.
+            let read = file.take(20).read_to_string(&mut owner);
+            let owner = owner.trim();
+            let known = read.is_ok() && !owner.is_empty();
+            Err(LockFailure::Held {
+                owner: if known { format!("process {owner}") } else { "another process".to_owned() },
+            })
+        }
+        Err(TryLockError::Error(error)) => Err(LockFailure::Io(error)),
+    }
+}
+
+/// Whether a call failed because nothing may be written there.
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 impl StorageFile for File {

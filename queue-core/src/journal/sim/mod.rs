@@ -210,6 +210,10 @@ impl Storage for SimDisk {
         Ok(SimLock { disk: self.clone() })
     }
 
+    fn lock_to_read(&self) -> Result<Option<SimLock>, LockFailure> {
+        self.lock().map(Some)
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(self.state().names.keys().cloned().collect())
     }
@@ -230,6 +234,10 @@ impl Storage for SimDisk {
 
     fn open(&self, name: &str) -> io::Result<SimFile> {
         Ok(SimFile { file: self.state().find(name)?, disk: self.clone() })
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<SimFile> {
+        self.open(name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -10,13 +10,13 @@ const HISTORY: u64 = 0;
 
 /// The fold: every record so far, from the snapshot's parts and the log behind it.
 #[derive(Debug, Default)]
-struct State {
-    kept: Vec<Kept>,
+pub(super) struct State {
+    pub(super) kept: Vec<Kept>,
     from_parts: usize,
 }
 
 /// A number that tells states apart.
-fn hash(kept: &[Kept]) -> u64 {
+pub(super) fn hash(kept: &[Kept]) -> u64 {
     kept.iter().fold(kept.len() as u64, |hash, kept| hash.rotate_left(7) ^ kept.position.get())
 }
 
@@ -47,7 +47,7 @@ impl Visitor for State {
     }
 }
 
-fn open(disk: &SimDisk) -> Result<(Journal<SimDisk>, Recovered, State), JournalError> {
+pub(super) fn open(disk: &SimDisk) -> Result<(Journal<SimDisk>, Recovered, State), JournalError> {
     let mut state = State::default();
     let (journal, recovered) = Journal::open_with(disk.clone(), small(FsyncPolicy::Always), &mut state)?;
     Ok((journal, recovered, state))
@@ -70,7 +70,7 @@ fn compact(compaction: Compaction<SimDisk>) -> Compacted {
     compaction.put_in_force(file).expect("the disk is well")
 }
 
-fn compact_whole(journal: &mut Journal<SimDisk>, history: u64) -> Position {
+pub(super) fn compact_whole(journal: &mut Journal<SimDisk>, history: u64) -> Position {
     let compaction = journal.begin_compaction(history).expect("a segment is full");
     let compacted = compact(compaction);
     let position = compacted.position;
@@ -84,14 +84,14 @@ fn finish(journal: &mut Journal<SimDisk>, compacted: Compacted) {
     journal.finish_cleanup();
 }
 
-fn append_frames(journal: &mut Journal<SimDisk>, kept: &mut Vec<Kept>, frames: u8) {
+pub(super) fn append_frames(journal: &mut Journal<SimDisk>, kept: &mut Vec<Kept>, frames: u8) {
     for frame in 0..frames {
         kept.push(append(journal, u64::from(frame), frame, 900));
         commit(journal, u64::from(frame));
     }
 }
 
-fn names(disk: &SimDisk, prefix: &str) -> Vec<String> {
+pub(super) fn names(disk: &SimDisk, prefix: &str) -> Vec<String> {
     let mut names = disk.list().expect("listed");
     names.retain(|name| name.starts_with(prefix));
     names.sort();

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod damage;
+mod inspecting;
 mod layout;
 mod properties;
 mod reading;
