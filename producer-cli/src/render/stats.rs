@@ -13,6 +13,14 @@ pub(crate) fn totals(stats: &Stats, workers: &[WorkerView]) -> String {
     rows.extend(counts(&stats.counts));
     rows.push(("bytes kept".to_owned(), stats.blob_bytes.to_string()));
     rows.push(("state".to_owned(), stats.state_hash.clone()));
+    if let Some(journal) = &stats.journal {
+        rows.push(("segments kept".to_owned(), journal.segments.to_string()));
+        rows.push(("snapshot bytes".to_owned(), journal.snapshot_bytes.to_string()));
+        rows.push(("log bytes behind it".to_owned(), journal.behind_snapshot_bytes.to_string()));
+        if let Some(failure) = &journal.snapshot_failure {
+            rows.push(("no snapshot".to_owned(), failure.clone()));
+        }
+    }
     let row = |view: &WorkerView| {
         let beat = &view.beat;
         let running = format!("{}/{}", beat.leases.len(), beat.concurrency);

@@ -76,6 +76,11 @@ impl<S: Storage> Journal<S> {
         self.written().get() - self.manifest.newest.first_position.get()
     }
 
+    /// How many segments are kept.
+    pub fn segments(&self) -> u64 {
+        self.shared.segments().len() as u64
+    }
+
     /// Length of the snapshot that a start begins with; 0 without one.
     pub fn snapshot_bytes(&self) -> u64 {
         self.snapshot_bytes

@@ -33,8 +33,8 @@ pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, Lea
 pub use limits::Limits;
 pub use options::{JobOptions, NewJob};
 pub use reply::{
-    Added, Enqueued, EventPage, EventRecord, Extension, JobPage, LogPage, OperationState, OperationView, QueueCounts,
-    QueuePage, QueueView, Reply, Settled, Stats,
+    Added, Enqueued, EventPage, EventRecord, Extension, JobPage, JournalStats, LogPage, OperationState, OperationView,
+    QueueCounts, QueuePage, QueueView, Reply, Settled, Stats,
 };
 pub use settings::{Effective, QueueSettings, SettingSource, SettingsPatch};
 pub use worker::{Beat, Capabilities, Context, LeaseRequest, Orders, WorkerView};

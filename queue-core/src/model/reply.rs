@@ -281,6 +281,27 @@ pub struct Stats {
     pub state_hash: String,
     /// The broker's version.
     pub version: String,
+    /// The append log; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalStats>,
+}
+
+/// What an append log says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalStats {
+    /// Where the log ends, bytes.
+    pub position: u64,
+    /// Segments that are kept, for a start and for readers of the feed.
+    pub segments: u64,
+    /// Length of the snapshot that a start begins with, bytes; 0 without one.
+    pub snapshot_bytes: u64,
+    /// Bytes of log that a start would read behind it.
+    pub behind_snapshot_bytes: u64,
+    /// Snapshots made since the engine was started.
+    pub snapshots: u64,
+    /// Why the last snapshot that was tried came to nothing; absent if it did not. The log is whole without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_failure: Option<String>,
 }
 
 /// A page of the feed.

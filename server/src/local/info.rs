@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use queue_core::engine::EngineExt;
-use queue_core::model::Stats;
+use queue_core::model::{JournalStats, Stats};
 use queue_core::resp::Request as Frame;
 
 use super::{Asked, Next};
@@ -72,6 +72,9 @@ fn write_section(report: &mut String, section: &str, shared: &Shared, stats: Opt
             put("loading", &u8::from(shared.engine().is_err()));
             put("engine", &stats.map_or("loading", |stats| &stats.engine));
             put("fsync", &stats.map_or("loading", |stats| &stats.fsync));
+            if let Some(journal) = stats.and_then(|stats| stats.journal.as_ref()) {
+                write_journal(&mut put, journal);
+            }
         }
         _ => {
             put("total_connections_received", &counters.accepted.get());
@@ -82,6 +85,15 @@ fn write_section(report: &mut String, section: &str, shared: &Shared, stats: Opt
             }
         }
     }
+}
+
+fn write_journal(put: &mut impl FnMut(&str, &dyn std::fmt::Display), journal: &JournalStats) {
+    put("journal_position", &journal.position);
+    put("journal_segments", &journal.segments);
+    put("snapshot_bytes", &journal.snapshot_bytes);
+    put("behind_snapshot_bytes", &journal.behind_snapshot_bytes);
+    put("snapshots", &journal.snapshots);
+    put("last_snapshot_status", &if journal.snapshot_failure.is_none() { "ok" } else { "err" });
 }
 
 fn write_stats(put: &mut impl FnMut(&str, &dyn std::fmt::Display), stats: &Stats) {

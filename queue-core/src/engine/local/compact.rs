@@ -11,11 +11,12 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use super::recover::{BLOB_PART, event_of, fold, guarded, split_blob};
-use super::{Shared, journal_error};
+use super::{Shared, Store, journal_error};
 use crate::journal::{
     Compacted, Compaction, JournalError, SnapshotFile, SnapshotReader, SnapshotWriter, Storage, VisitError,
 };
 use crate::machine::{Blob, Event, Machine, Restore};
+use crate::model::JournalStats;
 
 /// Makes a snapshot on a thread of its own and tells the engine, if there still is one.
 pub(super) fn spawn<S: Storage>(compaction: Compaction<S>, shared: Weak<Shared<S>>) {
@@ -176,6 +177,22 @@ fn check_digest<S: Storage>(compaction: &mut Compaction<S>, mut machine: Machine
     })
 }
 
+impl<S: Storage> Store<S> {
+    /// What the log says of itself, if there is one.
+    pub(super) fn journal_stats(&mut self) -> Option<JournalStats> {
+        let (snapshots, snapshot_failure) = (self.snapshots, self.snapshot_failure.clone());
+        let journal = self.files.tail.journal()?;
+        Some(JournalStats {
+            position: journal.end().get(),
+            segments: journal.segments(),
+            snapshot_bytes: journal.snapshot_bytes(),
+            behind_snapshot_bytes: journal.bytes_behind_snapshot(),
+            snapshots,
+            snapshot_failure,
+        })
+    }
+}
+
 impl<S: Storage> Shared<S> {
     /// Begins a compaction if enough has been written since the last.
     pub(super) fn compact_if_due(self: &Arc<Self>) {
@@ -193,21 +210,23 @@ impl<S: Storage> Shared<S> {
 
     /// Takes back what came of a compaction.
     fn compacted(&self, outcome: Result<Compacted, JournalError>) {
-        let compacted = match outcome {
-            Ok(compacted) => {
-                let (position, bytes) = (compacted.position, compacted.snapshot_bytes);
-                tracing::info!("a snapshot of {bytes} bytes covers the log before position {position}");
-                Some(compacted)
+        let failure = match &outcome {
+            Ok(Compacted { position, snapshot_bytes, .. }) => {
+                tracing::info!("a snapshot of {snapshot_bytes} bytes covers the log before position {position}");
+                None
             }
             Err(JournalError::Stopped) => None,
             Err(error) => {
-                tracing::error!("no snapshot was made, the log stays as it is: {}", journal_error(&error).message);
-                None
+                let message = journal_error(error).message;
+                tracing::error!("no snapshot was made, the log stays as it is: {message}");
+                Some(message)
             }
         };
         let cleanup = {
             let mut store = self.lock();
-            store.files.tail.journal().and_then(|journal| journal.finish_compaction(compacted))
+            store.snapshots += u64::from(outcome.is_ok());
+            store.snapshot_failure = failure;
+            store.files.tail.journal().and_then(|journal| journal.finish_compaction(outcome.ok()))
         };
         if let Some(cleanup) = cleanup {
             if let Err(error) = cleanup.run() {

@@ -242,7 +242,8 @@ impl<S: Storage> Shared<S> {
                 let mut store = self.lock();
                 store.check_open()?;
                 while at < commands.len() && !store.must_commit() {
-                    answers.push(store.apply(context, &commands[at])?.map(|reply| self.complete(reply)));
+                    let answer = store.apply(context, &commands[at])?;
+                    answers.push(answer.map(|reply| self.complete(&mut store, reply)));
                     at += 1;
                 }
                 self.wake_ticker_if_earlier(&mut store);
@@ -276,10 +277,11 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Fills in what only the shell knows.
-    fn complete(&self, mut reply: Reply) -> Reply {
+    fn complete(&self, store: &mut Store<S>, mut reply: Reply) -> Reply {
         if let Reply::Stats(stats) = &mut reply {
             self.capabilities.engine.clone_into(&mut stats.engine);
             self.fsync.clone_into(&mut stats.fsync);
+            stats.journal = store.journal_stats();
         }
         reply
     }

@@ -55,6 +55,10 @@ pub(super) struct Store<S: Storage> {
     pub(super) moved: Arc<Notify>,
     /// A segment was begun: the state's digest is to be written behind it.
     pub(super) owes_digest: bool,
+    /// Snapshots made since the start.
+    pub(super) snapshots: u64,
+    /// Why the last one came to nothing, if it did.
+    pub(super) snapshot_failure: Option<String>,
     /// Queues in which somebody may be served in the next turn.
     unserved: Vec<String>,
     /// Leases whose receiver is gone and that have not been given back yet.
@@ -124,6 +128,8 @@ impl<S: Storage> Store<S> {
             planned: u64::MAX,
             moved: Arc::default(),
             owes_digest: false,
+            snapshots: 0,
+            snapshot_failure: None,
             unserved: Vec::new(),
             returning: VecDeque::new(),
         }
