@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use clap::{Args, Subcommand};
 use queue_core::model::{BulkVerb, DeadReason, JobFilter, JobState, fragment};
 
-use super::job::{FilterArgs, rows};
+use super::job::{FilterArgs, SearchArgs, rows};
 use super::operation;
 use crate::app::App;
 use crate::cli::Administrative;
@@ -43,10 +43,13 @@ impl DeadFilter {
 #[command(after_help = "\
 Examples:
   longshore dead list --queue emails
-  longshore dead list --reason poison --json")]
+  longshore dead list --reason poison --json
+  longshore dead list --contains order-42")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     filter: DeadFilter,
+    #[command(flatten)]
+    search: SearchArgs,
     /// At most this many rows
     #[arg(long, value_name = "N", default_value = "50")]
     #[arg(value_parser = |text: &str| parse::integer::<usize>("--limit", text, 1, 1_000_000))]
@@ -91,7 +94,7 @@ pub(crate) struct PurgeArgs {
 /// Carries out one command of the family.
 pub(crate) async fn run(command: DeadCommand, app: &mut App) -> Result<(), Failure> {
     match command {
-        DeadCommand::List(args) => rows(args.filter.into_filter(), args.limit, app).await,
+        DeadCommand::List(args) => rows(args.search.add_to(args.filter.into_filter()), args.limit, app).await,
         DeadCommand::Redrive(args) => {
             let context = args.administrative.context();
             operation::start(BulkVerb::Retry, args.filter.into_filter(), &context, args.no_wait, app).await

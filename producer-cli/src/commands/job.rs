@@ -8,7 +8,9 @@ use queue_core::model::{
 };
 use serde::Serialize;
 
+use super::bulk::bar;
 use super::job_logs::{self, LogsArgs};
+use super::operation;
 use crate::app::{App, job_refs};
 use crate::cli::Administrative;
 use crate::clock::{self, Stopwatch};
@@ -68,10 +70,13 @@ pub(crate) struct ShowArgs {
 #[command(after_help = "\
 Examples:
   longshore job list --queue emails --state delayed --cause retry
-  longshore job list --state dead --reason exhausted --limit 1000 --json")]
+  longshore job list --state dead --reason exhausted --limit 1000 --json
+  longshore job list --queue emails --contains ann@example.com")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
+    #[command(flatten)]
+    search: SearchArgs,
     /// In this state; may be given again
     #[arg(long = "state", value_name = "STATE")]
     #[arg(value_parser = |text: &str| parse::word("--state", text, JobState::ALL))]
@@ -110,6 +115,21 @@ impl FilterArgs {
     pub(crate) fn into_filter(self) -> JobFilter {
         let Self { queue, name, tag, fingerprint } = self;
         JobFilter { queue, name, tag, fingerprint, ..JobFilter::default() }
+    }
+}
+
+/// What only lists can ask for.
+#[derive(Args, Debug)]
+pub(crate) struct SearchArgs {
+    /// Only jobs whose payload has this text in it, as it stands there
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| parse::text("--contains", text))]
+    contains: Option<String>,
+}
+
+impl SearchArgs {
+    /// The filter with what is searched for.
+    pub(crate) fn add_to(self, filter: JobFilter) -> JobFilter {
+        JobFilter { contains: self.contains, ..filter }
     }
 }
 
@@ -264,17 +284,20 @@ fn answer(job: &Job, app: &mut App, text: impl FnOnce() -> String) -> Result<(),
 async fn list(args: ListArgs, app: &mut App) -> Result<(), Failure> {
     let (states, cause, reason) = (args.states, args.cause, args.reason);
     let filter = JobFilter { states, cause, reason, ..args.filter.into_filter() };
-    rows(filter, args.limit, app).await
+    rows(args.search.add_to(filter), args.limit, app).await
 }
 
-/// Shows up to `limit` rows, page by page: to programs as they come, to people as one table.
+/// Shows up to `limit` rows, page by page: to programs as they come, to people as one table. A search shows how far it is.
 pub(crate) async fn rows(filter: JobFilter, limit: usize, app: &mut App) -> Result<(), Failure> {
     let (mut table, mut shown, mut cursor) = (Vec::<JobSummary>::new(), 0, None);
+    let total = if filter.contains.is_some() { operation::total(&filter, app).await? } else { 0 };
+    let bar = bar(total).with_prefix("jobs looked at ");
     loop {
         let wanted = (limit - shown).min(Limits::PAGE_ROWS as usize) as u32;
         let page = app.engine().await?.jobs(filter.clone(), cursor, wanted).await?;
         shown += page.jobs.len();
         cursor = page.cursor;
+        bar.inc(page.looked_at);
         if app.json {
             page.jobs.iter().try_for_each(|job| app.out.json(job))?;
         } else {
@@ -284,6 +307,7 @@ pub(crate) async fn rows(filter: JobFilter, limit: usize, app: &mut App) -> Resu
             break;
         }
     }
+    bar.finish_and_clear();
     if !app.json {
         app.out.text(&render::job::list(&table, clock::wall_ms()))?;
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use queue_core::engine::EngineExt;
-use queue_core::model::{BulkVerb, Context, Error, JobFilter, OperationNumber, OperationState, OperationView};
+use queue_core::model::{
+    BulkVerb, Context, Error, JobFilter, JobState, OperationNumber, OperationState, OperationView,
+};
 
 use super::bulk::bar;
 use crate::app::App;
@@ -91,13 +93,14 @@ pub(crate) async fn start(
     app.answer(&operation, || render::operation::line(&operation))
 }
 
-/// How many jobs the operation will look at, at most: those of its states in its queues.
-async fn total(filter: &JobFilter, app: &App) -> Result<u64, Failure> {
+/// How many jobs an operation or a search will look at, at most: those of its states in its queues.
+pub(super) async fn total(filter: &JobFilter, app: &App) -> Result<u64, Failure> {
     let counts = match &filter.queue {
         Some(queue) => app.engine().await?.queue(queue).await?.counts,
         None => app.engine().await?.stats().await?.counts,
     };
-    Ok(filter.states.iter().map(|&state| counts.of(state)).sum())
+    let states = if filter.states.is_empty() { JobState::ALL } else { &filter.states };
+    Ok(states.iter().map(|&state| counts.of(state)).sum())
 }
 
 /// What is asked after has been started, whatever became of the question: doing it again would do it twice.

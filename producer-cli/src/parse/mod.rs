@@ -51,6 +51,14 @@ pub(crate) fn name(flag: &str, text: &str) -> Result<String, Error> {
     Err(Error::bad_arg(flag, shown, "text of 1 to 255 bytes without control characters"))
 }
 
+/// A text that is looked for.
+pub(crate) fn text(flag: &str, text: &str) -> Result<String, Error> {
+    match text.len() {
+        1..=Limits::NAME_BYTES => Ok(text.to_owned()),
+        bytes => Err(Error::bad_arg(flag, format_args!("{bytes} bytes long"), "text of 1 to 255 bytes")),
+    }
+}
+
 /// A job's own id.
 pub(crate) fn id(flag: &str, text: &str) -> Result<String, Error> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {

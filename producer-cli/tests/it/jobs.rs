@@ -146,3 +146,21 @@ fn a_long_list_is_followed_page_by_page() {
     let json = said(&store.output(&["job", "list", "--limit", "2", "--json"]));
     assert!(json.ends_with("[err] 2 are shown, and there may be more: --limit\n"), "{json}");
 }
+
+#[test]
+fn jobs_are_found_by_what_stands_in_their_payloads() {
+    let store = Store::new();
+    let lines: String = (0..2_500).map(|number| format!("{{\"payload\":{{\"order\":\"o-{number}\"}}}}\n")).collect();
+    said(&store.output_with(&["enqueue", "q", "--file", "-", "--name", "n"], &lines));
+    let session = store.session(&[
+        "enqueue emails send '{\"to\": \"ann@example.com\"}'",
+        "job list --contains ann@example.com",
+        "job list --contains ANN",
+        "job list --contains '\"o-2400\"' --json",
+        "job list --queue q --contains o-24 --limit 3",
+        "dead list --contains o-1",
+        "job list --contains ''",
+        "dead redrive --contains o-1",
+    ]);
+    check("jobs_are_found_by_what_stands_in_their_payloads", &session);
+}

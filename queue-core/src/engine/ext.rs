@@ -115,19 +115,19 @@ pub trait EngineExt: Engine {
         filter: JobFilter,
     ) -> Result<OperationView, Error> {
         let reply = self.one(context, Command::StartOperation { verb, filter }).await?;
-        expect!(reply, Reply::Operation(operation) => operation)
+        expect!(reply, Reply::Operation(operation) => *operation)
     }
 
     /// Ends a bulk operation.
     async fn cancel_operation(&self, context: &Context, operation: OperationNumber) -> Result<OperationView, Error> {
         let reply = self.one(context, Command::CancelOperation { operation }).await?;
-        expect!(reply, Reply::Operation(operation) => operation)
+        expect!(reply, Reply::Operation(operation) => *operation)
     }
 
     /// Reads a bulk operation.
     async fn operation(&self, operation: OperationNumber) -> Result<OperationView, Error> {
         let reply = self.one(&Context::default(), Command::ShowOperation { operation }).await?;
-        expect!(reply, Reply::Operation(operation) => operation)
+        expect!(reply, Reply::Operation(operation) => *operation)
     }
 
     /// Reads the running and the last ended bulk operations.
@@ -141,7 +141,7 @@ pub trait EngineExt: Engine {
         expect!(self.one(&Context::default(), Command::ShowJob { job }).await?, Reply::Job(job) => *job)
     }
 
-    /// Reads a page of jobs.
+    /// Reads a page of jobs. One with [`JobFilter::contains`] may be empty and yet go on: ask again with its cursor.
     async fn jobs(&self, filter: JobFilter, cursor: Option<String>, limit: u32) -> Result<JobPage, Error> {
         let command = Command::ListJobs { filter, cursor, limit };
         expect!(self.one(&Context::default(), command).await?, Reply::Jobs(page) => page)

@@ -25,7 +25,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use apply::check_size;
+pub use apply::{Candidates, check_size};
 pub use chance::Chance;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;

@@ -61,6 +61,9 @@ impl JobFilter {
             let text = text.as_deref().unwrap_or_default();
             check_in("filter", json::JOB_FILTER, text.len() <= Limits::NAME_BYTES, field, text)?;
         }
+        if let Some(text) = &self.contains {
+            check_in("filter", json::JOB_FILTER, (1..=Limits::NAME_BYTES).contains(&text.len()), "contains", text)?;
+        }
         let states = self.states.len() <= JobState::ALL.len();
         check_in("filter", json::JOB_FILTER, states, "states", format_args!("a list of {}", self.states.len()))
     }

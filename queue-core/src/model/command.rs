@@ -294,6 +294,10 @@ pub struct JobFilter {
     /// Whose last failure has this fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Whose payload has this text in it, byte for byte: 1 to 255 bytes, upper and lower case told apart. Lists alone take
+    /// it, not bulk operations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
     /// Numbered at most this; a bulk operation sets it to the last number when it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub up_to: Option<JobNumber>,

@@ -59,6 +59,7 @@ pub const JOB_FILTER: &[Field] = &[
     ("name", TEXT),
     ("tag", TEXT),
     ("fingerprint", TEXT),
+    ("contains", "text of 1 to 255 bytes that stands in the payload, as it stands there"),
     ("up_to", "a job number, an integer from 0"),
 ];
 
@@ -143,7 +144,7 @@ mod tests {
             "headers":{"a":"b"}}"#;
         check(read::<JobOptions>("options", options.as_bytes(), JOB_OPTIONS).expect("options"), JOB_OPTIONS);
         let filter = r#"{"queue":"q","states":["dead"],"cause":"retry","reason":"poison","name":"n","tag":"t",
-            "fingerprint":"f","up_to":9}"#;
+            "fingerprint":"f","contains":"c","up_to":9}"#;
         check(read::<JobFilter>("filter", filter.as_bytes(), JOB_FILTER).expect("filter"), JOB_FILTER);
     }
 

@@ -44,7 +44,7 @@ pub enum Reply {
     /// A page of queues, by name.
     Queues(QueuePage),
     /// One bulk operation.
-    Operation(OperationView),
+    Operation(Box<OperationView>),
     /// Bulk operations, newest first.
     Operations(Vec<OperationView>),
     /// The store's totals.

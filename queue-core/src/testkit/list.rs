@@ -266,6 +266,22 @@ macro_rules! engine_conformance {
                 jitter_adds_at_most_its_share,
                 jitter_spreads,
             }
+            search {
+                a_search_finds_the_bytes_as_they_stand,
+                a_search_looks_at_payloads_alone,
+                a_search_goes_through_every_state_and_queue,
+                every_other_field_of_a_search_must_match_too,
+                a_row_that_is_found_says_what_the_shown_job_says,
+                pages_of_any_size_find_the_same_jobs_in_the_same_order,
+                a_search_that_finds_nothing_says_how_far_it_got,
+                a_page_of_large_payloads_ends_early_and_the_search_goes_on,
+                a_search_goes_on_where_its_cursor_stands_though_jobs_came_and_went,
+                a_search_beside_changes_skips_and_repeats_nothing_that_stays,
+                a_search_sees_what_the_commands_before_it_did,
+                a_text_to_search_for_has_one_to_255_bytes,
+                what_is_wrong_with_a_search_is_refused_as_in_a_list,
+                an_operation_takes_no_text_to_search_for,
+            }
             settings {
                 a_queue_shows_every_setting_with_its_default,
                 the_jobs_option_beats_the_queues_setting_and_that_the_default,
@@ -495,6 +511,7 @@ mod tests {
         check_listed("pages", include_str!("pages.rs"));
         check_listed("promises", include_str!("promises.rs"));
         check_listed("retries", include_str!("retries.rs"));
+        check_listed("search", include_str!("search.rs"));
         check_listed("settings", include_str!("settings.rs"));
         check_listed("settling", include_str!("settling.rs"));
         check_listed("waits", include_str!("waits.rs"));

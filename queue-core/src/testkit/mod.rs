@@ -29,6 +29,7 @@ pub mod pages;
 pub mod promises;
 pub mod restarts;
 pub mod retries;
+pub mod search;
 pub mod settings;
 pub mod settling;
 pub mod times;

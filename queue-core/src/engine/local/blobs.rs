@@ -5,6 +5,7 @@
 //! one long-lived job does not hold its page. Large blobs stand alone. The bench's spike measured this beside a hash map.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ const LARGE: usize = 8 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Blobs {
     pages: BTreeMap<u64, Page>,
-    large: BTreeMap<u64, Box<[u8]>>,
+    large: BTreeMap<u64, Bytes>,
     /// The page that blobs arrive in.
     newest: u64,
     live_bytes: u64,
@@ -26,9 +27,31 @@ pub(super) struct Blobs {
 
 #[derive(Debug, Default)]
 struct Page {
-    bytes: Vec<u8>,
+    bytes: PageBytes,
     index: Vec<Entry>,
     live: usize,
+}
+
+/// Bytes of a page; once nothing more comes into it they can be shared, so that a reader holds no lock while it looks.
+#[derive(Debug)]
+enum PageBytes {
+    Growing(Vec<u8>),
+    Whole(Bytes),
+}
+
+impl Default for PageBytes {
+    fn default() -> Self {
+        Self::Growing(Vec::new())
+    }
+}
+
+impl PageBytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Growing(bytes) => bytes,
+            Self::Whole(bytes) => bytes,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +73,21 @@ impl Page {
         for entry in &mut self.index {
             let start = entry.offset as usize;
             entry.offset = bytes.len() as u32;
-            bytes.extend_from_slice(&self.bytes[start..start + entry.length as usize]);
+            bytes.extend_from_slice(&self.bytes.as_slice()[start..start + entry.length as usize]);
         }
-        self.bytes = bytes;
+        self.bytes = match self.bytes {
+            PageBytes::Growing(_) => PageBytes::Growing(bytes),
+            PageBytes::Whole(_) => PageBytes::Whole(bytes.into()),
+        };
+        self.index.shrink_to_fit();
+    }
+
+    /// Nothing more comes into it: gives back what it had reserved.
+    fn close(&mut self) {
+        if let PageBytes::Growing(bytes) = &mut self.bytes {
+            // Boxed, so that sharing it later costs no copy.
+            self.bytes = PageBytes::Whole(std::mem::take(bytes).into_boxed_slice().into());
+        }
         self.index.shrink_to_fit();
     }
 }
@@ -62,37 +97,55 @@ impl Blobs {
     pub(super) fn insert(&mut self, position: u64, bytes: &[u8]) {
         self.live_bytes += bytes.len() as u64;
         if bytes.len() >= LARGE {
-            self.large.insert(position, bytes.into());
+            self.large.insert(position, Bytes::copy_from_slice(bytes));
             return;
         }
         let number = position >> PAGE_SHIFT;
         if number != self.newest {
-            // Nothing more comes into the page before: give back what it had reserved.
             match self.pages.get_mut(&self.newest) {
                 Some(page) if page.index.is_empty() => drop(self.pages.remove(&self.newest)),
-                Some(page) => {
-                    page.bytes.shrink_to_fit();
-                    page.index.shrink_to_fit();
-                }
+                Some(page) => page.close(),
                 None => {}
             }
             self.newest = number;
         }
         let page = self.pages.entry(number).or_default();
-        let offset = page.bytes.len() as u32;
-        page.index.push(Entry { at: position as u16, length: bytes.len() as u32, offset });
-        page.bytes.extend_from_slice(bytes);
+        let PageBytes::Growing(kept) = &mut page.bytes else { unreachable!("positions ascend") };
+        page.index.push(Entry { at: position as u16, length: bytes.len() as u32, offset: kept.len() as u32 });
+        kept.extend_from_slice(bytes);
         page.live += bytes.len();
     }
 
-    /// The bytes of a blob that was kept and not released.
+    /// The bytes of a blob that was kept and not released, a copy of its own unless it is large.
     pub(super) fn get(&self, blob: Blob) -> Bytes {
         if blob.length as usize >= LARGE {
-            return Bytes::copy_from_slice(self.large.get(&blob.position).expect("a large blob in use is kept"));
+            return self.large(blob).clone();
         }
+        let (page, range) = self.paged(blob);
+        Bytes::copy_from_slice(&page.bytes.as_slice()[range])
+    }
+
+    /// The bytes of a blob that was kept and not released. What is answered holds the whole page for as long as it is kept.
+    pub(super) fn share(&self, blob: Blob) -> Bytes {
+        if blob.length as usize >= LARGE {
+            return self.large(blob).clone();
+        }
+        let (page, range) = self.paged(blob);
+        match &page.bytes {
+            PageBytes::Growing(bytes) => Bytes::copy_from_slice(&bytes[range]),
+            PageBytes::Whole(bytes) => bytes.slice(range),
+        }
+    }
+
+    fn large(&self, blob: Blob) -> &Bytes {
+        self.large.get(&blob.position).expect("a large blob in use is kept")
+    }
+
+    fn paged(&self, blob: Blob) -> (&Page, Range<usize>) {
         let page = self.pages.get(&(blob.position >> PAGE_SHIFT)).expect("the page of a blob in use is kept");
         let entry = page.index[page.find(blob.position).expect("a blob in use is kept")];
-        Bytes::copy_from_slice(&page.bytes[entry.offset as usize..][..entry.length as usize])
+        let start = entry.offset as usize;
+        (page, start..start + entry.length as usize)
     }
 
     /// Lets a blob go.
@@ -108,7 +161,7 @@ impl Blobs {
         page.live -= page.index.remove(at).length as usize;
         if page.index.is_empty() && number != self.newest {
             self.pages.remove(&number);
-        } else if page.live * 2 < page.bytes.len() {
+        } else if page.live * 2 < page.bytes.as_slice().len() {
             page.compact();
         }
     }
@@ -147,7 +200,9 @@ mod tests {
                 }
             }
             for (&position, bytes) in &model {
-                prop_assert_eq!(&blobs.get(Blob { position, length: bytes.len() as u32 }), bytes);
+                let blob = Blob { position, length: bytes.len() as u32 };
+                prop_assert_eq!(&blobs.get(blob), bytes);
+                prop_assert_eq!(&blobs.share(blob), bytes);
             }
             prop_assert_eq!(blobs.live_bytes(), model.values().map(|bytes| bytes.len() as u64).sum::<u64>());
             for (position, bytes) in model {

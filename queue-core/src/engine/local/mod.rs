@@ -10,6 +10,7 @@ mod compact;
 mod feed;
 mod recover;
 mod registry;
+mod search;
 mod store;
 mod tail;
 mod ticker;
@@ -33,6 +34,7 @@ use crate::model::{
 use blobs::Blobs;
 use commit::Pace;
 use recover::Recovering;
+use search::Search;
 use store::{Files, LeaseOrWait, Look, Store};
 use tail::{Ring, Tail};
 use waiters::{Delivery, Ended};
@@ -236,21 +238,24 @@ impl<S: Storage> Shared<S> {
 
     async fn execute(self: &Arc<Self>, context: &Context, commands: &[Command]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::with_capacity(commands.len());
-        let mut at = 0;
         loop {
             let position = {
                 let mut store = self.lock();
                 store.check_open()?;
-                while at < commands.len() && !store.must_commit() {
-                    let answer = store.apply(context, &commands[at])?;
+                let at_hand = |at| commands.get(at).filter(|command| Search::of(command).is_none());
+                while let Some(command) = at_hand(answers.len()).filter(|_| !store.must_commit()) {
+                    let answer = store.apply(context, command)?;
                     answers.push(answer.map(|reply| self.complete(&mut store, reply)));
-                    at += 1;
                 }
                 self.wake_ticker_if_earlier(&mut store);
                 store.end()
             };
+            if let Some(search) = commands.get(answers.len()).and_then(Search::of) {
+                answers.push(self.search(search).await?);
+                continue;
+            }
             self.durable(position).await?;
-            if at == commands.len() {
+            if answers.len() == commands.len() {
                 return Ok(answers);
             }
         }

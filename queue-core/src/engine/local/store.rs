@@ -182,20 +182,25 @@ impl<S: Storage> Store<S> {
     ///
     /// The outer error is the engine's failure, the inner the command's refusal.
     pub(super) fn apply(&mut self, context: &Context, command: &Command) -> Result<Answer, Error> {
+        self.turn(|store, now| match store.refuse_if_full(command) {
+            Some(error) => Err(error),
+            None => store.machine.apply(now, &mut store.chance, context, command, &mut store.files),
+        })
+    }
+
+    /// Does `work` after what came due before it, and what follows from it at once.
+    pub(super) fn turn<T>(&mut self, work: impl FnOnce(&mut Self, Now) -> T) -> Result<T, Error> {
         self.guarded(|store| {
             let now = store.now();
             // What came due before this command happens before it: a lease must not miss it, nor an enqueue overtake it.
             store.elapse_if_due(now);
             store.serve_waiters(now);
-            let answer = match store.refuse_if_full(command) {
-                Some(error) => Err(error),
-                None => store.machine.apply(now, &mut store.chance, context, command, &mut store.files),
-            };
+            let done = work(store, now);
             store.tell_ended();
             store.elapse_if_due(now);
             store.serve_waiters(now);
             store.write_digest_if_owed(now);
-            answer
+            done
         })
     }
 

@@ -6,6 +6,7 @@ mod enqueue;
 mod lease;
 mod queues;
 mod read;
+mod search;
 mod settle;
 mod size;
 mod verbs;
@@ -15,6 +16,7 @@ use crate::model::{Command, Context, Error, JobNumber, JobRef, Limits, Now, Repl
 
 pub(super) use queues::CONFIG;
 pub(super) use read::{Place, Work, states_of};
+pub use search::Candidates;
 pub use size::check_size;
 
 /// Who did it and why, as one text.

@@ -15,7 +15,7 @@ use super::number;
 use super::queues::fields;
 use crate::model::{
     DeadReason, DelayCause, EndedLease, Error, Job, JobFilter, JobPage, JobRef, JobState, JobSummary, LeaseOutcome,
-    Limits, LogLine, LogPage, Now, QueueCounts, QueuePage, QueueView, Reply, Stats, is_name,
+    Limits, LogLine, LogPage, Now, QueueCounts, QueuePage, QueueView, Reply, Stats, Word, is_name,
 };
 
 /// Jobs in an order: order, key, number.
@@ -42,7 +42,7 @@ impl Work {
         Self { passed: 1_000, queues: 1_000 }
     }
 
-    const fn is_done(&self) -> bool {
+    pub(super) const fn is_done(&self) -> bool {
         self.passed == 0 || self.queues == 0
     }
 }
@@ -56,7 +56,7 @@ pub(in super::super) struct Place {
     /// Which of the state's orders: trees in turn, or the lane of a priority.
     order: i64,
     key: i64,
-    number: u64,
+    pub(in super::super) number: u64,
 }
 
 impl Place {
@@ -104,7 +104,7 @@ impl Machine {
         mut place: Place,
         limit: usize,
         work: &mut Work,
-    ) -> Result<(Vec<u64>, Option<Place>), Error> {
+    ) -> Result<(Vec<Place>, Option<Place>), Error> {
         let named = match &filter.queue {
             Some(name) => Some(self.queue_id(name).ok_or_else(|| Error::no_queue(name))?),
             None => None,
@@ -112,7 +112,7 @@ impl Machine {
         let from = self.queues.get(place.queue as usize).map_or("", |queue| &queue.name);
         let by_name = self.queue_names.range::<str, _>((Bound::Included(from), Bound::Unbounded));
         let all = by_name.map(|(_, &queue)| queue).take(if named.is_some() { 0 } else { usize::MAX });
-        let mut found: Vec<u64> = Vec::new();
+        let mut found: Vec<Place> = Vec::new();
         for queue in named.into_iter().chain(all) {
             if place.queue != queue {
                 place = Place { queue, ..Place::START };
@@ -130,10 +130,11 @@ impl Machine {
                     Err(passed) => return Ok((found, Some(Place { number: passed, ..place }))),
                 };
                 for (order, key, number) in page {
+                    let at = Place { order, key, number, ..place };
                     if found.len() == limit {
-                        return Ok((found, Some(Place { order, key, number, ..place })));
+                        return Ok((found, Some(at)));
                     }
-                    found.push(number);
+                    found.push(at);
                 }
                 place = Place { state: place.state + 1, queue, ..Place::START };
             }
@@ -212,6 +213,10 @@ impl Machine {
     ) -> Result<Reply, Error> {
         check_limit(limit)?;
         filter.check()?;
+        if let Some(text) = &filter.contains {
+            // A machine has no payloads: its engine collects, compares and asks for the page itself.
+            return Err(Error::new(Word::Unsupported, format!("this engine does not search payloads for {text:?}")));
+        }
         let place = cursor.map_or(Ok(Place::START), Place::parse)?;
         let states = states_of(filter);
         let mut page = JobPage::default();
@@ -221,7 +226,7 @@ impl Machine {
             let wanted = (limit as usize - page.jobs.len()).min((budget - page.looked_at) as usize);
             let (found, next) = self.scan(filter, &states, place, wanted, &mut work)?;
             page.looked_at += found.len() as u64;
-            for job in found {
+            for Place { number: job, .. } in found {
                 let row = self.rows.get(job).expect("a job in an order is there");
                 if self.matches(filter, job, row) {
                     page.jobs.push(self.summary(job, row, sink));
@@ -234,7 +239,7 @@ impl Machine {
         Ok(Reply::Jobs(page))
     }
 
-    fn summary(&self, job: u64, row: &Row, sink: &impl Sink) -> JobSummary {
+    pub(super) fn summary(&self, job: u64, row: &Row, sink: &impl Sink) -> JobSummary {
         let more = row.more.as_ref();
         let failure = row.runs().and_then(Runs::last_failure);
         let at = match row.state {
@@ -379,7 +384,7 @@ impl Machine {
     }
 }
 
-fn check_limit(limit: u32) -> Result<(), Error> {
+pub(super) fn check_limit(limit: u32) -> Result<(), Error> {
     match (1..=Limits::PAGE_ROWS).contains(&limit) {
         true => Ok(()),
         false => Err(Error::bad_arg("count", limit, "1 to 1000 rows")),

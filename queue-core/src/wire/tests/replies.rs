@@ -194,7 +194,7 @@ fn shown_reply() -> impl Strategy<Value = (Form, Reply)> {
         queue_view().prop_map(|view| (Form::Queue, Reply::Queue(Box::new(view)))),
         (proptest::collection::vec(queue_view(), 0..3), proptest::option::of(name()))
             .prop_map(|(queues, cursor)| (Form::Queues, Reply::Queues(QueuePage { queues, cursor }))),
-        operation().prop_map(|view| (Form::Operation, Reply::Operation(view))),
+        operation().prop_map(|view| (Form::Operation, Reply::Operation(Box::new(view)))),
         proptest::collection::vec(operation(), 0..3).prop_map(|views| (Form::Operations, Reply::Operations(views))),
         (number(), text(20)).prop_map(|(blob_bytes, state_hash)| {
             (Form::Stats, Reply::Stats(Box::new(Stats { blob_bytes, state_hash, ..Stats::default() })))

@@ -134,9 +134,9 @@ pub(super) fn filter() -> impl Strategy<Value = JobFilter> {
         proptest::collection::vec(select(JobState::ALL), 0..3),
         maybe(select(DelayCause::ALL)),
         maybe(select(DeadReason::ALL)),
-        (maybe(text(20)), maybe(text(20)), maybe(text(20)), maybe(number())),
+        (maybe(text(20)), maybe(text(20)), maybe(text(20)), maybe(text(20)), maybe(number())),
     )
-        .prop_map(|(queue, states, cause, reason, (name, tag, fingerprint, up_to))| JobFilter {
+        .prop_map(|(queue, states, cause, reason, (name, tag, fingerprint, contains, up_to))| JobFilter {
             queue,
             states,
             cause,
@@ -144,6 +144,7 @@ pub(super) fn filter() -> impl Strategy<Value = JobFilter> {
             name,
             tag,
             fingerprint,
+            contains,
             up_to: up_to.map(JobNumber),
         })
 }
