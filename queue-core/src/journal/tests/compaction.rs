@@ -118,6 +118,28 @@ fn a_start_goes_on_from_the_snapshot() {
 }
 
 #[test]
+fn what_stands_behind_the_new_snapshot_is_read_in_order_until_it_is_enough() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    append_frames(&mut journal, &mut kept, 20);
+    let mut compaction = journal.begin_compaction(HISTORY).expect("a segment is full");
+    append_frames(&mut journal, &mut kept, 40);
+    kept.retain(|kept| kept.position > compaction.position());
+    let mut read = |enough: usize| {
+        let mut behind = Vec::new();
+        let visited = compaction.records_behind(&mut |record| {
+            behind.push(Kept::of(record));
+            Ok(if behind.len() == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        visited.map(|()| behind).expect("the log is whole")
+    };
+    assert_eq!(read(3), kept[..3]);
+    assert_eq!(read(usize::MAX), kept);
+    compaction.records_behind(&mut |_| Err("not this one".into())).expect_err("it was refused");
+}
+
+#[test]
 fn a_snapshot_is_made_from_the_one_before() {
     let disk = SimDisk::new();
     let (mut journal, ..) = open(&disk).expect("a new store opens");

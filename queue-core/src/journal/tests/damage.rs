@@ -12,11 +12,16 @@ fn files(frames: u8) -> (BTreeMap<String, Vec<u8>>, Vec<Kept>) {
 }
 
 fn check(files: BTreeMap<String, Vec<u8>>, whole: &[Kept], torn: bool) {
-    let disk = SimDisk::with_files(files);
+    let disk = SimDisk::with_files(files.clone());
     let (journal, recovered, found) = reopen(&disk, FsyncPolicy::Always).expect("a torn tail is cut");
     assert_eq!(found, whole);
     assert_eq!(recovered.torn_bytes > 0, torn, "{recovered:?}");
     assert_eq!(recovered.torn_files.len(), usize::from(torn));
+    for name in &recovered.torn_files {
+        let (kept, from) = (&disk.files()[name], usize::try_from(recovered.end.get()).expect("small") + 64);
+        assert_eq!(recovered.torn_bytes, kept.len() as u64, "all of it is in one file");
+        assert_eq!(kept, &files["00000001.segment"][from..from + kept.len()]);
+    }
     drop(journal);
     let (mut journal, again, found) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
     assert_eq!((found.as_slice(), again.clean, again.torn_bytes), (whole, true, 0));
