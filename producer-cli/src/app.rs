@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 
 use crate::cli::Common;
+use crate::clock;
 use crate::failure::Failure;
 use crate::out::Out;
 
@@ -22,12 +23,31 @@ pub(crate) struct App {
     pub(crate) out: Out,
     /// Whether programs read it.
     pub(crate) json: bool,
+    /// The moment that is looked at, where it is not now: wall milliseconds.
+    past_ms: Option<u64>,
 }
 
 impl App {
     /// What the command line says of engine and answer.
     pub(crate) fn new(common: &Common) -> Self {
-        Self { url: common.engine.clone(), engine: OnceCell::new(), out: Out::stdout(), json: common.json }
+        Self {
+            url: common.engine.clone(),
+            engine: OnceCell::new(),
+            out: Out::stdout(),
+            json: common.json,
+            past_ms: None,
+        }
+    }
+
+    /// From now on this engine is the one, as of that moment.
+    pub(crate) fn look_at(&mut self, engine: Arc<dyn Engine>, at_ms: u64) {
+        self.engine = OnceCell::new_with(Some(engine));
+        self.past_ms = Some(at_ms);
+    }
+
+    /// What ages are told from: wall milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.past_ms.unwrap_or_else(clock::wall_ms)
     }
 
     /// Where the jobs are.

@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use queue_core::EngineUrl;
 use queue_core::model::{Context, Error};
 
-use crate::commands::{completions, dead, dev, enqueue, init, job, operation, ping, queue, stats, watch};
+use crate::commands::{completions, dead, dev, enqueue, init, job, journal, operation, ping, queue, stats, watch};
 use crate::failure::{Failure, USAGE};
 
 /// Where the jobs are if nobody says.
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Dead(dead::DeadCommand),
     #[command(subcommand)]
     Operation(operation::OperationCommand),
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     Stats(stats::StatsArgs),
     Watch(watch::WatchArgs),
     Ping(ping::PingArgs),
@@ -186,6 +188,9 @@ mod tests {
             "operation list",
             "operation show 7",
             "operation cancel 7 --because b",
+            "journal dump d --job 42 --queue q --event failed --from 2026-12-01T10:00:00Z --to 2026-12-01T10:00:00Z",
+            "journal dump d --from-position 64 --to-position 128 --payloads",
+            "journal dump d --until 2026-12-01T10:00:00Z --job x --json",
             "stats --json",
             "watch --queue q --from 0 --limit 9",
             "ping --count 9",

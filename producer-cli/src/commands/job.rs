@@ -13,7 +13,7 @@ use super::job_logs::{self, LogsArgs};
 use super::operation;
 use crate::app::{App, job_refs};
 use crate::cli::Administrative;
-use crate::clock::{self, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::failure::{Failure, NOT_COMPLETED, USAGE, hint, note, say};
 use crate::parse::{self, payload};
 use crate::render;
@@ -264,9 +264,15 @@ pub(crate) async fn run(command: JobCommand, app: &mut App) -> Result<(), Failur
 }
 
 async fn show(args: &ShowArgs, app: &mut App) -> Result<(), Failure> {
-    for job in args.jobs.refs("job show")? {
+    show_all(args.jobs.refs("job show")?, app).await
+}
+
+/// Shows everything there is to say of each job.
+pub(crate) async fn show_all(jobs: impl IntoIterator<Item = JobRef>, app: &mut App) -> Result<(), Failure> {
+    for job in jobs {
         let job = app.engine().await?.job(job).await?;
-        answer(&job, app, || render::job::whole(&job, clock::wall_ms()))?;
+        let now_ms = app.now_ms();
+        answer(&job, app, || render::job::whole(&job, now_ms))?;
     }
     Ok(())
 }
@@ -309,7 +315,8 @@ pub(crate) async fn rows(filter: JobFilter, limit: usize, app: &mut App) -> Resu
     }
     bar.finish_and_clear();
     if !app.json {
-        app.out.text(&render::job::list(&table, clock::wall_ms()))?;
+        let shown = render::job::list(&table, app.now_ms());
+        app.out.text(&shown)?;
     }
     if cursor.is_some() {
         app.out.flush()?;

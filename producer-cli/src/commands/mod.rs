@@ -10,6 +10,7 @@ pub(crate) mod enqueue;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod job_logs;
+pub(crate) mod journal;
 pub(crate) mod operation;
 pub(crate) mod ping;
 pub(crate) mod queue;
@@ -28,6 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Job(command) => job::run(command, &mut app).await,
         Command::Queue(command) => queue::run(command, &mut app).await,
         Command::Dead(command) => dead::run(command, &mut app).await,
+        Command::Journal(command) => journal::run(command, &mut app).await,
         Command::Operation(command) => operation::run(command, &mut app).await,
         Command::Stats(args) => stats::run(&args, &mut app).await,
         Command::Watch(args) => watch::run(args, &mut app).await,

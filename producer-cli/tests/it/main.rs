@@ -4,5 +4,6 @@ mod dev;
 mod errors;
 mod harness;
 mod jobs;
+mod journal;
 mod queues;
 mod streams;

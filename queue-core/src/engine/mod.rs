@@ -13,7 +13,9 @@ use async_trait::async_trait;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use ext::EngineExt;
-pub use local::{LocalEngine, LocalOptions};
+pub use local::{
+    Begin, Dump, DumpFilter, Dumped, DumpedEvent, EVENT_KINDS, LocalEngine, LocalOptions, PastEngine, PastError,
+};
 pub use remote::RemoteEngine;
 
 use crate::model::{

@@ -60,6 +60,23 @@ impl<S: Storage> Inspection<S> {
         Ok((log.recovered(), log.torn()))
     }
 
+    /// As [`Inspection::replay`], from the snapshot before the newest on, and the log behind that; `None` if it is not kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inspection::replay`].
+    pub fn replay_before(&self, visitor: &mut dyn Visitor) -> Option<Result<(Recovered, Vec<Torn>), JournalError>> {
+        let newest = self.manifest.before.clone()?;
+        let manifest = Manifest { newest, before: None, ..self.manifest.clone() };
+        let log = recovery::replay(&self.storage, &manifest, visitor);
+        Some(log.map(|log| (log.recovered(), log.torn())))
+    }
+
+    /// Where the snapshot that a start begins with ends; the log's begin without one.
+    pub fn begin(&self) -> Position {
+        self.manifest.newest.first_position
+    }
+
     /// Visits the records before those that [`Inspection::replay`] reads, in order, as far back as they are kept.
     /// Returns where they begin; they end where the snapshot that a start begins with does.
     ///

@@ -29,6 +29,8 @@ pub use apply::{Candidates, check_size};
 pub use chance::Chance;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
+#[cfg(test)]
+pub(crate) use record::tests::samples;
 pub use record::{decode, encode, is_skippable, kind_of};
 pub use snapshot::{Restore, Wrong};
 
@@ -196,6 +198,11 @@ impl Machine {
     /// The name of a job that is there.
     pub fn name_of(&self, number: u64) -> Option<&str> {
         Some(self.names.get(self.rows.get(number)?.name))
+    }
+
+    /// The id that a producer gave a job that is there.
+    pub fn id_of(&self, number: u64) -> Option<&str> {
+        self.rows.get(number)?.more.as_ref()?.id.as_deref()
     }
 
     /// The name behind a worker's number, as an event of `job` carries it, while the job's timeline still shows it.

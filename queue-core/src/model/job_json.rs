@@ -12,22 +12,25 @@ use serde_json::value::RawValue;
 use super::{Error, Job, Word, base64};
 
 /// Some bytes as JSON shows them: one of two fields.
-enum Shown<'a> {
+pub(crate) enum Shown<'a> {
+    /// As they are.
     Json(&'a RawValue),
+    /// Under the field's name with `_base64` behind it.
     Base64(String),
 }
 
-fn shown(bytes: &[u8]) -> Shown<'_> {
-    match serde_json::from_slice::<&RawValue>(bytes) {
-        // Blanks around a value are no part of it, so bytes that have any would not come back as they were.
-        Ok(raw) if raw.get().len() == bytes.len() => Shown::Json(raw),
-        _ => Shown::Base64(base64::encode(bytes)),
-    }
-}
-
 impl<'a> Shown<'a> {
+    /// How these bytes are shown.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        match serde_json::from_slice::<&RawValue>(bytes) {
+            // Blanks around a value are no part of it, so bytes that have any would not come back as they were.
+            Ok(raw) if raw.get().len() == bytes.len() => Self::Json(raw),
+            _ => Self::Base64(base64::encode(bytes)),
+        }
+    }
+
     fn fields(bytes: Option<&'a Bytes>) -> (Option<&'a RawValue>, Option<String>) {
-        match bytes.map(|bytes| shown(bytes)) {
+        match bytes.map(|bytes| Shown::of(bytes)) {
             None => (None, None),
             Some(Self::Json(raw)) => (Some(raw), None),
             Some(Self::Base64(text)) => (None, Some(text)),

@@ -30,6 +30,7 @@ pub use command::{
 pub use error::{Error, Word, fragment};
 pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
+pub(crate) use job_json::Shown;
 pub use limits::Limits;
 pub use options::{JobOptions, NewJob};
 pub use reply::{

@@ -7,6 +7,39 @@ use serde_json::{Map, Value};
 use crate::machine::{Event, Machine, decode};
 use crate::model::{EventRecord, JobNumber};
 
+/// Every kind of event that is told, as the feed and `journal dump` name them.
+pub const EVENT_KINDS: &[&str] = &[
+    "started",
+    "clock-moved",
+    "queue-created",
+    "queue-set",
+    "queue-paused",
+    "queue-resumed",
+    "enqueued",
+    "came-due",
+    "leased",
+    "extended",
+    "completed",
+    "failed",
+    "released",
+    "snoozed",
+    "lease-expired",
+    "progressed",
+    "logged",
+    "expired",
+    "promoted",
+    "rescheduled",
+    "edited",
+    "cancel-requested",
+    "cancelled",
+    "retried",
+    "removed",
+    "aged-out",
+    "operation-started",
+    "operation-advanced",
+    "operation-ended",
+];
+
 /// An event that was read and has not got its names yet.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -21,7 +54,11 @@ pub(super) struct Draft {
 impl Draft {
     /// The event of a record, or `None` for bookkeeping and for kinds of later versions.
     pub(super) fn of(kind: u16, at: u64, body: &[u8]) -> Option<Self> {
-        let event = decode(kind, body).ok()?;
+        Self::of_event(at, &decode(kind, body).ok()?)
+    }
+
+    /// The draft of an event, or `None` for bookkeeping.
+    pub(super) fn of_event(at: u64, event: &Event<'_>) -> Option<Self> {
         let bookkeeping = matches!(
             event,
             Event::StoreCreated { .. }
@@ -34,10 +71,10 @@ impl Draft {
         if bookkeeping {
             return None;
         }
-        let Ok(Value::Object(mut detail)) = serde_json::to_value(&event) else { return None };
+        let Ok(Value::Object(mut detail)) = serde_json::to_value(event) else { return None };
         let name = detail.remove("event").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
         detail.remove("number");
-        let queue = match &event {
+        let queue = match event {
             Event::Enqueued(row) => Some(row.queue),
             _ => event.queue(),
         };
@@ -71,5 +108,20 @@ fn name_numbers(machine: &Machine, number: Option<JobNumber>, detail: &mut Map<S
     let worker = detail.remove("worker").and_then(|worker| worker.as_u64());
     if let Some(name) = worker.zip(number).and_then(|(worker, job)| machine.worker_name(worker as u32, job.0)) {
         detail.insert("worker".to_owned(), name.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Draft, EVENT_KINDS};
+    use crate::machine::samples;
+
+    #[test]
+    fn every_kind_that_is_told_is_named() {
+        let mut kinds: Vec<String> =
+            samples().iter().filter_map(|event| Some(Draft::of_event(0, event)?.event)).collect();
+        kinds.dedup();
+        assert_eq!(kinds.len(), EVENT_KINDS.len(), "{kinds:?}");
+        assert!(kinds.iter().all(|kind| EVENT_KINDS.contains(&kind.as_str())), "{kinds:?}");
     }
 }

@@ -7,6 +7,7 @@
 mod blobs;
 mod commit;
 mod compact;
+mod dump;
 mod feed;
 mod recover;
 mod registry;
@@ -33,6 +34,8 @@ use crate::model::{
 };
 use blobs::Blobs;
 use commit::Pace;
+pub use dump::{Begin, Dump, DumpFilter, Dumped, DumpedEvent, PastEngine, PastError};
+pub use feed::EVENT_KINDS;
 use recover::Recovering;
 use search::Search;
 use store::{Files, LeaseOrWait, Look, Store};
@@ -135,7 +138,7 @@ impl<S: Storage> LocalEngine<S> {
             segment_bytes_first: Options::default().segment_bytes_first.min(options.segment_bytes),
             ..Options::default()
         };
-        let mut recovering = Recovering::default();
+        let mut recovering = Recovering::<Blobs>::default();
         let (journal, recovered) =
             Journal::open_with(storage, journal_options, &mut recovering).map_err(|error| journal_error(&error))?;
         let Recovering { machine, blobs, .. } = recovering;

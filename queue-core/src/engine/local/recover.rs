@@ -6,24 +6,60 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::blobs::Blobs;
-use super::store::keep_blobs;
+use super::store::each_blob;
 use crate::journal::{Record, SnapshotHeader, VisitError, Visitor};
 use crate::machine::{Blob, Event, Machine, Restore, decode, is_skippable};
 
 /// A part that carries a blob: its position (8 bytes) and its bytes. The machine's own kinds are below.
 pub(super) const BLOB_PART: u16 = 0x4000;
 
+/// Who keeps the bytes of blobs.
+pub(super) trait KeepBytes: Default {
+    /// Keeps `bytes`; positions ascend from call to call.
+    fn keep(&mut self, position: u64, bytes: &[u8]);
+    /// No row points to the blob any more.
+    fn let_go(&mut self, blob: Blob);
+}
+
+impl KeepBytes for Blobs {
+    fn keep(&mut self, position: u64, bytes: &[u8]) {
+        self.insert(position, bytes);
+    }
+
+    fn let_go(&mut self, blob: Blob) {
+        self.release(blob);
+    }
+}
+
+/// For a fold that is about rows and handles only.
+impl KeepBytes for () {
+    fn keep(&mut self, _: u64, _: &[u8]) {}
+
+    fn let_go(&mut self, _: Blob) {}
+}
+
 /// What is known so far.
 #[derive(Default)]
-pub(super) struct Recovering {
+pub(super) struct Recovering<B: KeepBytes = Blobs> {
     restore: Restore,
     /// The blobs of the snapshot, as they came: ascending.
     kept: Vec<Blob>,
     pub(super) machine: Machine,
-    pub(super) blobs: Blobs,
+    pub(super) blobs: B,
 }
 
-impl Visitor for Recovering {
+impl<B: KeepBytes> Recovering<B> {
+    /// Folds the event that a record carries.
+    pub(super) fn take(&mut self, record: &Record<'_>, event: &Event<'_>) -> Result<(), VisitError> {
+        let Self { machine, blobs, .. } = self;
+        guarded(|| {
+            each_blob(record.position.get(), event, |position, bytes| blobs.keep(position, bytes));
+            fold(machine, record, event, |blob| blobs.let_go(blob));
+        })
+    }
+}
+
+impl<B: KeepBytes> Visitor for Recovering<B> {
     fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), VisitError> {
         if kind != BLOB_PART {
             let mut taken = Ok(());
@@ -35,7 +71,7 @@ impl Visitor for Recovering {
             return Err("blobs out of order".into());
         }
         self.kept.push(blob);
-        self.blobs.insert(blob.position, bytes);
+        self.blobs.keep(blob.position, bytes);
         Ok(())
     }
 
@@ -53,12 +89,10 @@ impl Visitor for Recovering {
     }
 
     fn record(&mut self, record: Record<'_>) -> Result<(), VisitError> {
-        let Some(event) = event_of(&record)? else { return Ok(()) };
-        let Self { machine, blobs, .. } = self;
-        guarded(|| {
-            keep_blobs(blobs, record.position.get(), &event);
-            fold(machine, &record, &event, |blob| blobs.release(blob));
-        })
+        match event_of(&record)? {
+            Some(event) => self.take(&record, &event),
+            None => Ok(()),
+        }
     }
 }
 
@@ -95,7 +129,7 @@ mod tests {
     use crate::journal::Position;
     use crate::machine::{encode, kind_of};
 
-    fn record(recovering: &mut Recovering, at: u64, event: &Event<'_>) -> Result<(), VisitError> {
+    fn record(recovering: &mut Recovering<Blobs>, at: u64, event: &Event<'_>) -> Result<(), VisitError> {
         let mut body = Vec::new();
         encode(event, &mut body);
         let (position, kind) = (Position::new(at * 64), kind_of(event));
@@ -104,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_fold_that_comes_to_another_state_than_was_written_down_is_refused() {
-        let mut recovering = Recovering::default();
+        let mut recovering = Recovering::<Blobs>::default();
         record(&mut recovering, 1, &Event::StoreCreated { key: [1, 2] }).expect("it fits");
         let state_hash = recovering.machine.state_hash();
         record(&mut recovering, 2, &Event::Digest { state_hash }).expect("it is the state");
@@ -115,7 +149,7 @@ mod tests {
 
     #[test]
     fn blobs_out_of_order_or_without_a_place_are_refused() {
-        let mut recovering = Recovering::default();
+        let mut recovering = Recovering::<Blobs>::default();
         recovering.part(BLOB_PART, b"short").expect_err("no position");
         recovering.part(BLOB_PART, &[&16_u64.to_le_bytes()[..], b"x"].concat()).expect("the first");
         recovering.part(BLOB_PART, &[&16_u64.to_le_bytes()[..], b"x"].concat()).expect_err("the same again");

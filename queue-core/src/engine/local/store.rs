@@ -74,7 +74,7 @@ pub(super) struct Files<S: Storage> {
 impl<S: Storage> Sink for Files<S> {
     fn append(&mut self, at: u64, event: &Event<'_>) -> u64 {
         let position = self.tail.append(at, event);
-        keep_blobs(&mut self.blobs, position, event);
+        each_blob(position, event, |position, bytes| self.blobs.insert(position, bytes));
         position
     }
 
@@ -91,11 +91,11 @@ impl<S: Storage> Sink for Files<S> {
     }
 }
 
-/// Keeps the blobs of an event whose record stands at `position`.
-pub(super) fn keep_blobs(blobs: &mut Blobs, position: u64, event: &Event<'_>) {
+/// Hands on the blobs of an event whose record stands at `position`, each with its own position.
+pub(super) fn each_blob(position: u64, event: &Event<'_>, mut blob: impl FnMut(u64, &[u8])) {
     for (ordinal, bytes) in event.blobs().into_iter().enumerate() {
         if let Some(bytes) = bytes {
-            blobs.insert(position + ordinal as u64, bytes);
+            blob(position + ordinal as u64, bytes);
         }
     }
 }

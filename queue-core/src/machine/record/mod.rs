@@ -81,4 +81,4 @@ mod field {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::machine) mod tests;

@@ -5,7 +5,7 @@ use crate::machine::event::{By, Due, Event, NewRow, Next, Policy};
 use crate::model::{Backoff, BulkVerb, DeadReason, JobNumber, LeaseToken, OperationState};
 
 /// One of each kind, with every optional field somewhere.
-fn samples() -> Vec<Event<'static>> {
+pub(crate) fn samples() -> Vec<Event<'static>> {
     let number = JobNumber(7);
     let by = By { actor: "ops", reason: "why" };
     let value = Policy {

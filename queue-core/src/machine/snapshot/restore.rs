@@ -15,7 +15,7 @@ use super::super::tables::Known;
 use super::super::{LeaseToken, Machine};
 use super::check::check_places;
 use super::{field, kind, once, operation, queue, row, tables, whole};
-use crate::model::{DelayCause, JobState};
+use crate::model::{DelayCause, JobState, Now};
 
 /// What is wrong with a snapshot's parts. Reading them again does not help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,11 @@ impl Restore {
     /// may be skipped.
     pub fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), Wrong> {
         self.take(kind, body).map_err(|what| Wrong(format!("part of kind {kind}: {what}")))
+    }
+
+    /// The clocks of the state, once its first part was taken: its last instant, and the wall clock then. Milliseconds.
+    pub fn clocks(&self) -> Option<Now> {
+        self.begun.then(|| Now { steady: self.machine.steady(), wall: self.machine.wall() })
     }
 
     /// The machine, once every part was taken.

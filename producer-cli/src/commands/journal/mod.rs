@@ -1,0 +1,27 @@
+//! `journal`: tools for a data directory that nobody runs.
+//!
+//! They work on the files, under the directory's lock, and need no engine.
+
+mod dump;
+
+use clap::Subcommand;
+
+use crate::app::App;
+use crate::failure::Failure;
+
+/// Look into a data directory that no server runs on
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  longshore journal dump ./longshore-data --job 42
+  longshore journal dump ./longshore-data --until 2026-12-01T10:00:00Z")]
+pub(crate) enum JournalCommand {
+    Dump(dump::DumpArgs),
+}
+
+/// Carries out one command of the family.
+pub(crate) async fn run(command: JournalCommand, app: &mut App) -> Result<(), Failure> {
+    match command {
+        JournalCommand::Dump(args) => dump::run(args, app).await,
+    }
+}

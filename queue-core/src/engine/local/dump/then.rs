@@ -1,0 +1,131 @@
+//! The state as it was: an engine over a fold that ended at some moment, which answers and changes nothing.
+//!
+//! Whatever shows the state of an engine shows this one's. Invariant: commands that could change something are refused,
+//! so the machine never emits.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::super::blobs::Blobs;
+use crate::engine::{Answer, Engine};
+use crate::journal::Position;
+use crate::machine::{Blob, Chance, Event, Machine, Sink};
+use crate::model::{
+    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Now, Orders, Reply,
+    Word, WorkerView,
+};
+
+/// A store as it was at some moment. Everything that would change it is refused with `UNSUPPORTED`.
+#[derive(Debug)]
+pub struct PastEngine {
+    state: Mutex<(Machine, Kept)>,
+    at_ms: u64,
+    position: Position,
+}
+
+/// The bytes of that moment.
+#[derive(Debug)]
+struct Kept(Blobs);
+
+impl Sink for Kept {
+    fn append(&mut self, _: u64, _: &Event<'_>) -> u64 {
+        unreachable!("only what changes nothing is asked of the past")
+    }
+
+    fn release(&mut self, _: Blob) {
+        unreachable!("only what changes nothing is asked of the past")
+    }
+
+    fn read(&self, blob: Blob) -> Bytes {
+        self.0.get(blob)
+    }
+
+    fn blob_bytes(&self) -> u64 {
+        self.0.live_bytes()
+    }
+}
+
+impl PastEngine {
+    pub(super) fn new(machine: Machine, blobs: Blobs, at_ms: u64, position: Position) -> Self {
+        Self { state: Mutex::new((machine, Kept(blobs))), at_ms, position }
+    }
+
+    /// The moment: wall milliseconds since the Unix epoch.
+    pub fn at_ms(&self) -> u64 {
+        self.at_ms
+    }
+
+    /// The position of the last event in this state.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    fn answer(&self, context: &Context, command: &Command) -> Answer {
+        let reads = matches!(
+            command,
+            Command::ShowJob { .. }
+                | Command::ListJobs { .. }
+                | Command::ShowLog { .. }
+                | Command::ShowQueue { .. }
+                | Command::ListQueues { .. }
+                | Command::ShowOperation { .. }
+                | Command::ListOperations
+                | Command::Stats
+        );
+        if !reads {
+            return Err(unsupported());
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (machine, kept) = &mut *state;
+        // As much later than the last event as the moment is.
+        let steady = machine.steady() + self.at_ms.saturating_sub(machine.wall());
+        let now = Now { steady, wall: self.at_ms };
+        let mut reply = machine.apply(now, &mut Chance::new(0), context, command, kept)?;
+        if let Reply::Stats(stats) = &mut reply {
+            "past".clone_into(&mut stats.engine);
+            "none".clone_into(&mut stats.fsync);
+        }
+        Ok(reply)
+    }
+}
+
+#[async_trait]
+impl Engine for PastEngine {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { engine: "past", durable: false, history: false, resends: false }
+    }
+
+    async fn execute(&self, context: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
+        Ok(commands.iter().map(|command| self.answer(context, command)).collect())
+    }
+
+    async fn lease(&self, _: &Context, _: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
+        Err(unsupported())
+    }
+
+    async fn wait(&self, _: JobRef, _: u64) -> Result<Job, Error> {
+        Err(unsupported())
+    }
+
+    async fn events(&self, _: Option<String>, _: u32, _: u64) -> Result<EventPage, Error> {
+        Err(unsupported())
+    }
+
+    async fn beat(&self, _: Beat) -> Result<Orders, Error> {
+        Err(unsupported())
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn unsupported() -> Error {
+    Error::new(Word::Unsupported, "what was cannot be changed, and nothing happens there any more: it can only be read")
+}
