@@ -160,9 +160,11 @@ fn the_journals_messages_stand_in_the_page_for_operators() {
     let errors = [
         JournalError::Locked { directory: directory.clone(), owner: "process 1234".to_owned() },
         JournalError::Foreign { directory: directory.clone(), found: "notes.txt".to_owned() },
-        JournalError::UnknownVersion { directory: directory.clone(), version: 2 },
+        JournalError::NoJournal { directory: directory.clone() },
+        JournalError::UnknownVersion { directory: directory.clone(), file: "MANIFEST".to_owned(), version: 2 },
+        JournalError::FileDamaged { directory: directory.clone(), file: file.clone(), damage: Damage::FileMissing },
         JournalError::Refused { position: Position::new(120), kind: 77, source: source() },
-        JournalError::Io { action: "open", file: file.clone(), source: source() },
+        JournalError::Io { action: "open", file: format!("{directory}/{file}"), source: source() },
         JournalError::OutcomeUnknown { action: "sync", file: file.clone(), source: source() },
         corrupt(Damage::PayloadChecksum),
         JournalError::SnapshotDamaged {
@@ -174,6 +176,8 @@ fn the_journals_messages_stand_in_the_page_for_operators() {
     ];
     for error in errors {
         assert!(page.contains(&error.to_string()), "{error}");
+        let advice = error.advice().unwrap_or_default();
+        assert!(page.contains(advice), "{advice}");
     }
     let rows = table("operations.md", &["damage", "means"]);
     let written: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
@@ -181,6 +185,7 @@ fn the_journals_messages_stand_in_the_page_for_operators() {
         Damage::Missing,
         Damage::HeaderChecksum,
         Damage::Misplaced,
+        Damage::Version(2),
         Damage::UnknownFlag,
         Damage::Length,
         Damage::PayloadChecksum,

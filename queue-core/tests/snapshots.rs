@@ -18,10 +18,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use draw::{Draw, Step};
 use naive::Model;
 use queue_core::engine::{Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
+use queue_core::journal::faults::{Call, FaultyStorage};
 use queue_core::journal::sim::SimDisk;
 use queue_core::journal::{Journal, Options, Record, SnapshotHeader, VisitError, Visitor};
 use queue_core::machine::{Machine, Restore, decode};
-use queue_core::model::{Backoff, Command, Context, JobOptions, NewJob, Now};
+use queue_core::model::{Backoff, Command, Context, JobOptions, JournalStats, NewJob, Now};
 
 const BEGIN_MS: u64 = 1_795_000_000_000;
 const LIVES: u64 = 8;
@@ -157,4 +158,47 @@ fn each_snapshot_is_the_state_at_its_position() {
     let seeds = set.map_or(drawn..drawn + LIVES, |seed| seed..seed + 1);
     println!("seeds {seeds:?}");
     seeds.for_each(check);
+}
+
+/// Enqueues until what a snapshot came to has changed.
+async fn until_told(
+    engine: &LocalEngine<FaultyStorage<SimDisk>>,
+    told: impl Fn(&JournalStats) -> bool,
+) -> JournalStats {
+    for _ in 0..10_000 {
+        engine.execute(&Context::default(), vec![a_large_job()]).await.expect("the log itself is well");
+        let journal = engine.stats().await.expect("open").journal.expect("a log");
+        if told(&journal) {
+            return journal;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("nothing came of it");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_made_is_told_and_the_engine_goes_on() {
+    for (prefix, calls) in [
+        ("snapshot-", &[Call::Create, Call::Write, Call::Sync, Call::Rename, Call::Open, Call::Read][..]),
+        ("MANIFEST", &[Call::Create, Call::Write, Call::Sync, Call::Rename][..]),
+    ] {
+        for &call in calls {
+            let storage = FaultyStorage::new(SimDisk::new());
+            let options = LocalOptions { segment_bytes: 64 << 10, compact_after: 0, ..LocalOptions::default() };
+            let (engine, _) = LocalEngine::on(storage.clone(), options.clone()).expect("a new store");
+            storage.plan().fail_only(prefix);
+            storage.plan().fail_after(call, 0);
+            let told = until_told(&engine, |journal| journal.snapshot_failure.is_some()).await;
+            let failure = told.snapshot_failure.expect("it was just looked at");
+            assert!(failure.contains(prefix) && failure.contains("injected by the test"), "{call:?}: {failure}");
+            storage.plan().heal();
+            let told = until_told(&engine, |journal| journal.snapshots > 0).await;
+            assert_eq!(told.snapshot_failure, None, "{prefix} {call:?}: the next one is made");
+            let waiting = engine.queue("a").await.expect("there").counts.waiting;
+            engine.close().await.expect("it closes");
+            let (again, recovered) = LocalEngine::on(storage, options).expect("it opens");
+            assert!(recovered.snapshot.is_some());
+            assert_eq!(again.queue("a").await.expect("there").counts.waiting, waiting);
+        }
+    }
 }

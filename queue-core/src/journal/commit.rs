@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::errors::Failure;
+use super::errors::{Failure, at};
 use super::format::{FrameHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::segments::{Preparation, Segment};
 use super::storage::{Storage, StorageFile};
@@ -121,7 +121,8 @@ fn append<F: StorageFile>(
         segment.sync()?;
     }
     let offset = segment.offset(header.first);
-    segment.file.write_at(&buffer[SEGMENT_HEADER_BYTES..], offset).map_err(Failure::of("write", &segment.name))?;
+    let written = segment.file.write_at(&buffer[SEGMENT_HEADER_BYTES..], offset).map_err(at(offset));
+    written.map_err(Failure::of("write", &segment.name))?;
     Ok(segment)
 }
 
@@ -137,7 +138,7 @@ fn rotate<S: Storage>(
     let segment = next.finish(storage, header.first, header.frame_bytes() as u64)?;
     let segment_header = SegmentHeader { number: segment.number, salt, first: header.first, chain };
     segment_header.encode(&mut buffer[..SEGMENT_HEADER_BYTES]);
-    segment.file.write_at(buffer, 0).map_err(Failure::of("write", &segment.name))?;
+    segment.file.write_at(buffer, 0).map_err(at(0)).map_err(Failure::of("write", &segment.name))?;
     Ok(Arc::new(segment))
 }
 

@@ -37,13 +37,16 @@ pub enum JournalError {
         /// The directory.
         directory: String,
     },
-    /// The directory was written by another version of this program.
+    /// A file was written by another version of this program. Nothing was changed.
     #[error(
-        "{directory} has format version {version}, this program knows version {FORMAT_VERSION}: use the program that wrote it"
+        "{file} in {directory} has format version {version}, this program knows version {FORMAT_VERSION}: \
+         nothing was changed; use the program that wrote it"
     )]
     UnknownVersion {
         /// The data directory.
         directory: String,
+        /// The file in it.
+        file: String,
         /// The version found.
         version: u32,
     },
@@ -80,6 +83,19 @@ pub enum JournalError {
         /// Offset in the file, bytes.
         offset: u64,
         /// What is wrong there.
+        damage: Damage,
+    },
+    /// A file that the store cannot do without is not there, or is bad as a whole. Retrying does not help.
+    #[error(
+        "{file} in {directory} cannot be used: {damage}; nothing was changed; put the file back if it was taken away, \
+         else keep a copy of {directory} as it is, then start with a backup or an empty directory"
+    )]
+    FileDamaged {
+        /// The data directory.
+        directory: String,
+        /// The file in it.
+        file: String,
+        /// What is wrong with it.
         damage: Damage,
     },
     /// A record is whole but whoever reads it cannot use it.
@@ -123,6 +139,31 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// What can be done about it, where the sentence does not say it: about what the system answered.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            JournalError::Io { source, .. } => Some(advice(source.kind())),
+            JournalError::OutcomeUnknown { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("nothing is tried again; make room and start again: what was acknowledged is there")
+            }
+            JournalError::OutcomeUnknown { .. } => {
+                Some("nothing is tried again; look at the disk and start again: what was acknowledged is there")
+            }
+            _ => None,
+        }
+    }
+
+    /// The same error with the directory before the file's name, for whoever has not been told which it is.
+    #[must_use]
+    pub(super) fn within(self, directory: &str) -> JournalError {
+        match self {
+            JournalError::Io { action, file, source } if file != directory => {
+                JournalError::Io { action, file: format!("{directory}/{file}"), source }
+            }
+            error => error,
+        }
+    }
+
     /// Whether the journal refuses everything from now on.
     pub fn is_final(&self) -> bool {
         matches!(self, JournalError::OutcomeUnknown { .. })
@@ -134,6 +175,37 @@ impl Record<'_> {
     pub(super) fn refused(&self, source: VisitError) -> JournalError {
         JournalError::Refused { position: self.position, kind: self.kind, source: source.into() }
     }
+}
+
+/// What to do about a file that the system refuses.
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => "whoever runs this must own it, or be allowed to read and write it",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "a read-only disk can be looked at (longshore journal dump), and no more: mount it writable"
+        }
+        io::ErrorKind::NotFound => "something else takes its files away, or its name leads nowhere",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file stands where a directory should: name another"
+        }
+        io::ErrorKind::IsADirectory => {
+            "a directory stands where a file should: something else uses this place, name another"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full: make room",
+        _ => "look at the disk and at the system's log, then try again",
+    }
+}
+
+/// Names the place in a file at which a read or write failed.
+pub(super) fn at(offset: u64) -> impl FnOnce(io::Error) -> io::Error {
+    move |source| io::Error::new(source.kind(), At { offset, source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("at offset {offset}")]
+struct At {
+    offset: u64,
+    source: io::Error,
 }
 
 /// A failed file operation, before it is known whether it is final.

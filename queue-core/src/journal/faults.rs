@@ -4,37 +4,113 @@
 //! Delays are durations added to each sync of a file; counts begin at zero.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::storage::{LockFailure, Storage, StorageFile};
 
-/// What a [`FaultyStorage`] counts, and which call it fails.
+/// What can be asked of a storage or of one of its files, and can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the method of the same name")]
+pub enum Call {
+    MakeDirectory,
+    Lock,
+    List,
+    Create,
+    Open,
+    Rename,
+    Remove,
+    SyncDirectory,
+    Length,
+    Read,
+    Write,
+    Allocate,
+    Sync,
+}
+
+impl Call {
+    /// Every kind of call.
+    pub const ALL: [Call; 13] = [
+        Call::MakeDirectory,
+        Call::Lock,
+        Call::List,
+        Call::Create,
+        Call::Open,
+        Call::Rename,
+        Call::Remove,
+        Call::SyncDirectory,
+        Call::Length,
+        Call::Read,
+        Call::Write,
+        Call::Allocate,
+        Call::Sync,
+    ];
+}
+
+/// How often one kind of call was made, and which of them fail.
+#[derive(Debug, Default)]
+struct Counter {
+    made: AtomicU64,
+    /// The numbers of the first and the last call that fail; the first is 1, and 0 is never.
+    first_failing: AtomicU64,
+    last_failing: AtomicU64,
+}
+
+/// What a [`FaultyStorage`] counts, and which calls it fails.
 #[derive(Debug, Default)]
 pub struct Plan {
-    syncs: AtomicU64,
-    writes: AtomicU64,
-    allocations: AtomicU64,
+    counters: [Counter; Call::ALL.len()],
+    /// Whether a write that fails stores the first half of its bytes.
+    short_writes: AtomicBool,
+    /// Only calls on files whose names begin so fail.
+    only: Mutex<String>,
     sync_delay_nanos: AtomicU64,
-    /// The number of the first call that fails, plus one; 0 is never.
-    failing_sync: AtomicU64,
-    failing_write: AtomicU64,
-    failing_allocation: AtomicU64,
     /// Whether syncs wait before they reach the disk.
     held: Mutex<bool>,
     released: Condvar,
 }
 
 impl Plan {
+    /// Calls of this kind begun so far.
+    pub fn calls(&self, call: Call) -> u64 {
+        self.counters[call as usize].made.load(Ordering::SeqCst)
+    }
+
+    /// Lets `more` further calls of this kind succeed; all later ones fail (an allocation as on a full disk, others with EIO).
+    pub fn fail_after(&self, call: Call, more: u64) {
+        self.fail_between(call, more, u64::MAX);
+    }
+
+    /// Lets `more` further calls of this kind succeed; the next one fails, and no other.
+    pub fn fail_once_after(&self, call: Call, more: u64) {
+        self.fail_between(call, more, self.calls(call) + more + 1);
+    }
+
+    fn fail_between(&self, call: Call, more: u64, last: u64) {
+        let counter = &self.counters[call as usize];
+        counter.last_failing.store(last, Ordering::SeqCst);
+        counter.first_failing.store(self.calls(call) + more + 1, Ordering::SeqCst);
+    }
+
+    /// Whether writes that fail store the first half of their bytes before they do.
+    pub fn write_short(&self, short: bool) {
+        self.short_writes.store(short, Ordering::SeqCst);
+    }
+
+    /// From now on only calls on files whose names begin with `prefix` fail.
+    pub fn fail_only(&self, prefix: &str) {
+        prefix.clone_into(&mut self.only.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// File syncs begun so far.
     pub fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::SeqCst)
+        self.calls(Call::Sync)
     }
 
     /// Writes so far.
     pub fn writes(&self) -> u64 {
-        self.writes.load(Ordering::SeqCst)
+        self.calls(Call::Write)
     }
 
     /// Adds `delay` to each file sync from now on.
@@ -44,17 +120,17 @@ impl Plan {
 
     /// Lets `more` further syncs succeed; all later ones fail (EIO).
     pub fn fail_syncs_after(&self, more: u64) {
-        self.failing_sync.store(self.syncs() + more + 1, Ordering::SeqCst);
+        self.fail_after(Call::Sync, more);
     }
 
     /// Lets `more` further writes succeed; all later ones fail (EIO).
     pub fn fail_writes_after(&self, more: u64) {
-        self.failing_write.store(self.writes() + more + 1, Ordering::SeqCst);
+        self.fail_after(Call::Write, more);
     }
 
     /// Lets `more` further allocations succeed; all later ones fail as on a full disk (ENOSPC).
     pub fn fail_allocations_after(&self, more: u64) {
-        self.failing_allocation.store(self.allocations.load(Ordering::SeqCst) + more + 1, Ordering::SeqCst);
+        self.fail_after(Call::Allocate, more);
     }
 
     /// Holds every sync that begins from now on back, with its thread, until it is told otherwise.
@@ -65,16 +141,19 @@ impl Plan {
 
     /// Lets everything succeed again.
     pub fn heal(&self) {
-        for failing in [&self.failing_sync, &self.failing_write, &self.failing_allocation] {
-            failing.store(0, Ordering::SeqCst);
+        for counter in &self.counters {
+            counter.first_failing.store(0, Ordering::SeqCst);
         }
     }
 
-    fn count(counter: &AtomicU64, failing: &AtomicU64, error: io::ErrorKind) -> io::Result<()> {
-        let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
-        let first_failing = failing.load(Ordering::SeqCst);
-        if first_failing != 0 && number >= first_failing {
-            return Err(io::Error::new(error, "injected by the test"));
+    fn count(&self, call: Call, name: &str) -> io::Result<()> {
+        let counter = &self.counters[call as usize];
+        let number = counter.made.fetch_add(1, Ordering::SeqCst) + 1;
+        let first = counter.first_failing.load(Ordering::SeqCst);
+        let is_meant = || name.starts_with(self.only.lock().unwrap_or_else(PoisonError::into_inner).as_str());
+        if first != 0 && number >= first && number <= counter.last_failing.load(Ordering::SeqCst) && is_meant() {
+            let kind = if call == Call::Allocate { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+            return Err(io::Error::new(kind, "injected by the test"));
         }
         Ok(())
     }
@@ -109,12 +188,17 @@ impl<S: Storage> FaultyStorage<S> {
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
+
+    fn file<F>(&self, below: F, name: &str) -> FaultyFile<F> {
+        FaultyFile { below, name: name.into(), plan: Arc::clone(&self.plan) }
+    }
 }
 
 /// A file of a [`FaultyStorage`].
 #[derive(Debug)]
 pub struct FaultyFile<F> {
     below: F,
+    name: Box<str>,
     plan: Arc<Plan>,
 }
 
@@ -127,67 +211,83 @@ impl<S: Storage> Storage for FaultyStorage<S> {
     }
 
     fn make_directory(&self) -> io::Result<()> {
+        self.plan.count(Call::MakeDirectory, "")?;
         self.below.make_directory()
     }
 
     fn lock(&self) -> Result<S::Lock, LockFailure> {
+        self.plan.count(Call::Lock, "").map_err(LockFailure::Io)?;
         self.below.lock()
     }
 
     fn lock_to_read(&self) -> Result<Option<S::Lock>, LockFailure> {
+        self.plan.count(Call::Lock, "").map_err(LockFailure::Io)?;
         self.below.lock_to_read()
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
+        self.plan.count(Call::List, "")?;
         self.below.list()
     }
 
     fn create(&self, name: &str) -> io::Result<FaultyFile<S::File>> {
-        Ok(FaultyFile { below: self.below.create(name)?, plan: Arc::clone(&self.plan) })
+        self.plan.count(Call::Create, name)?;
+        Ok(self.file(self.below.create(name)?, name))
     }
 
     fn open(&self, name: &str) -> io::Result<FaultyFile<S::File>> {
-        Ok(FaultyFile { below: self.below.open(name)?, plan: Arc::clone(&self.plan) })
+        self.plan.count(Call::Open, name)?;
+        Ok(self.file(self.below.open(name)?, name))
     }
 
     fn open_to_read(&self, name: &str) -> io::Result<FaultyFile<S::File>> {
-        Ok(FaultyFile { below: self.below.open_to_read(name)?, plan: Arc::clone(&self.plan) })
+        self.plan.count(Call::Open, name)?;
+        Ok(self.file(self.below.open_to_read(name)?, name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.plan.count(Call::Rename, from)?;
         self.below.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.plan.count(Call::Remove, name)?;
         self.below.remove(name)
     }
 
     fn sync_directory(&self) -> io::Result<()> {
+        self.plan.count(Call::SyncDirectory, "")?;
         self.below.sync_directory()
     }
 }
 
 impl<F: StorageFile> StorageFile for FaultyFile<F> {
     fn length(&self) -> io::Result<u64> {
+        self.plan.count(Call::Length, &self.name)?;
         self.below.length()
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.plan.count(Call::Read, &self.name)?;
         self.below.read_at(into, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        Plan::count(&self.plan.writes, &self.plan.failing_write, io::ErrorKind::Other)?;
+        let counted = self.plan.count(Call::Write, &self.name);
+        if counted.is_err() && self.plan.short_writes.load(Ordering::SeqCst) {
+            self.below.write_at(&bytes[..bytes.len() / 2], offset)?;
+        }
+        counted?;
         self.below.write_at(bytes, offset)
     }
 
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
-        Plan::count(&self.plan.allocations, &self.plan.failing_allocation, io::ErrorKind::StorageFull)?;
+        self.plan.count(Call::Allocate, &self.name)?;
         self.below.allocate(offset, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        let counted = Plan::count(&self.plan.syncs, &self.plan.failing_sync, io::ErrorKind::Other);
+        let counted = self.plan.count(Call::Sync, &self.name);
         let held = self.plan.held.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.plan.released.wait_while(held, |held| *held).unwrap_or_else(PoisonError::into_inner));
         let delay = Duration::from_nanos(self.plan.sync_delay_nanos.load(Ordering::SeqCst));

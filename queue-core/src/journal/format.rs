@@ -48,6 +48,9 @@ pub enum Damage {
     /// The header is whole but belongs to another place: other segment, other position, other store.
     #[error("the header belongs to another place")]
     Misplaced,
+    /// The header is whole, and another version of this program wrote it.
+    #[error("the header has format version {0}")]
+    Version(u32),
     /// The header is whole but has a policy or flag that this version does not know.
     #[error("the header has a flag that this version does not know")]
     UnknownFlag,
@@ -239,8 +242,11 @@ impl SegmentHeader {
             first: Position::new(u64_at(bytes, 24)),
             chain: u32_at(bytes, 32),
         };
-        let at_home = u32_at(bytes, 8) == FORMAT_VERSION && header.number == number && header.salt == salt;
-        if at_home { Ok(header) } else { Err(Damage::Misplaced) }
+        match u32_at(bytes, 8) {
+            _ if header.number != number || header.salt != salt => Err(Damage::Misplaced),
+            FORMAT_VERSION => Ok(header),
+            version => Err(Damage::Version(version)),
+        }
     }
 }
 

@@ -40,7 +40,11 @@ impl<S: Storage> Inspection<S> {
     /// [`JournalError::NoJournal`], [`JournalError::Locked`], [`JournalError::Foreign`],
     /// [`JournalError::UnknownVersion`], [`JournalError::Corrupt`] if the manifest is damaged, [`JournalError::Io`].
     pub fn open(storage: S) -> Result<Inspection<S>, JournalError> {
-        let storage = ReadOnly(storage);
+        let place = storage.place();
+        Inspection::open_here(ReadOnly(storage)).map_err(|error| error.within(&place))
+    }
+
+    fn open_here(storage: ReadOnly<S>) -> Result<Inspection<S>, JournalError> {
         let manifest =
             || recovery::survey(&storage)?.ok_or_else(|| JournalError::NoJournal { directory: storage.place() });
         // Twice, as an opening does: before the lock file is made, and once nobody else can change anything.
@@ -56,8 +60,7 @@ impl<S: Storage> Inspection<S> {
     ///
     /// What would make a start impossible: as [`super::Journal::open_with`].
     pub fn replay(&self, visitor: &mut dyn Visitor) -> Result<(Recovered, Vec<Torn>), JournalError> {
-        let log = recovery::replay(&self.storage, &self.manifest, visitor)?;
-        Ok((log.recovered(), log.torn()))
+        self.replay_from(&self.manifest, visitor)
     }
 
     /// As [`Inspection::replay`], from the snapshot before the newest on, and the log behind that; `None` if it is not kept.
@@ -68,8 +71,17 @@ impl<S: Storage> Inspection<S> {
     pub fn replay_before(&self, visitor: &mut dyn Visitor) -> Option<Result<(Recovered, Vec<Torn>), JournalError>> {
         let newest = self.manifest.before.clone()?;
         let manifest = Manifest { newest, before: None, ..self.manifest.clone() };
-        let log = recovery::replay(&self.storage, &manifest, visitor);
-        Some(log.map(|log| (log.recovered(), log.torn())))
+        Some(self.replay_from(&manifest, visitor))
+    }
+
+    fn replay_from(
+        &self,
+        manifest: &Manifest,
+        visitor: &mut dyn Visitor,
+    ) -> Result<(Recovered, Vec<Torn>), JournalError> {
+        let log = recovery::replay(&self.storage, manifest, visitor);
+        let log = log.map_err(|error| error.within(&self.storage.place()))?;
+        Ok((log.recovered(), log.torn()))
     }
 
     /// Where the snapshot that a start begins with ends; the log's begin without one.

@@ -132,6 +132,15 @@ pub(super) fn open<S: Storage>(
     options: Options,
     visitor: &mut dyn Visitor,
 ) -> Result<(Journal<S>, Recovered), JournalError> {
+    let place = storage.place();
+    open_here(storage, options, visitor).map_err(|error| error.within(&place))
+}
+
+fn open_here<S: Storage>(
+    storage: S,
+    options: Options,
+    visitor: &mut dyn Visitor,
+) -> Result<(Journal<S>, Recovered), JournalError> {
     storage.make_directory().map_err(Failure::of("make the directory", &storage.place()))?;
     // Twice: before the lock file is made in a directory of somebody else's, and once nobody else can change it.
     survey(&storage)?;
@@ -233,7 +242,9 @@ pub(super) fn read_manifest<S: Storage>(storage: &S) -> Result<Manifest, Journal
         Err(ManifestFault::Foreign) if bytes.len() >= MANIFEST_MAGIC.len() => {
             Err(JournalError::Foreign { directory, found: format!("a {MANIFEST_FILE} that is not ours") })
         }
-        Err(ManifestFault::Version(version)) => Err(JournalError::UnknownVersion { directory, version }),
+        Err(ManifestFault::Version(version)) => {
+            Err(JournalError::UnknownVersion { directory, file: MANIFEST_FILE.to_owned(), version })
+        }
         Err(ManifestFault::Foreign | ManifestFault::Damaged) => Err(damaged(storage, MANIFEST_FILE, Damage::Manifest)),
     }
 }
@@ -295,6 +306,10 @@ pub(super) fn replay<S: Storage>(
                 log.resumes = true;
                 log.claim = log.claim.max(header.first);
                 log.rest.push((candidate, 0));
+            }
+            // A header that is whole begins no torn tail, whoever wrote it.
+            Err(Damage::Version(version)) => {
+                return Err(JournalError::UnknownVersion { directory: storage.place(), file: candidate.name, version });
             }
             Err(damage) => {
                 if log.rest.is_empty() {
@@ -446,14 +461,7 @@ impl<F: StorageFile> Log<F> {
 
 /// The error for a file that is missing or bad as a whole.
 fn damaged<S: Storage>(storage: &S, file: &str, damage: Damage) -> JournalError {
-    JournalError::Corrupt {
-        directory: storage.place(),
-        file: file.to_owned(),
-        offset: 0,
-        position: Position::ZERO,
-        synced: Position::ZERO,
-        damage,
-    }
+    JournalError::FileDamaged { directory: storage.place(), file: file.to_owned(), damage }
 }
 
 /// Shares the segments with the readers to come.

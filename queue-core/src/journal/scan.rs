@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::errors::{Failure, JournalError};
+use super::errors::{Failure, JournalError, at};
 use super::format::{
     ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader,
     chain, decode_record, offset_in_segment, parse_record,
@@ -66,7 +66,7 @@ impl<F: StorageFile> Window<F> {
         if !inside {
             let ahead = READ_BYTES.max(bytes as u64).min(self.bound.saturating_sub(offset));
             self.buffer.resize(usize::try_from(ahead).expect("a window fits memory"), 0);
-            let read = self.file.read_at(&mut self.buffer, offset)?;
+            let read = self.file.read_at(&mut self.buffer, offset).map_err(at(offset))?;
             self.buffer.truncate(read);
             self.start = offset;
         }

@@ -76,8 +76,11 @@ impl SnapshotHeader {
             state_hash: u64_at(bytes, 32),
             chain: u32_at(bytes, 40),
         };
-        let at_home = u32_at(bytes, 8) == FORMAT_VERSION && u64_at(bytes, 16) == salt && header.position == position;
-        if at_home { Ok(header) } else { Err(Damage::Misplaced) }
+        match u32_at(bytes, 8) {
+            _ if u64_at(bytes, 16) != salt || header.position != position => Err(Damage::Misplaced),
+            FORMAT_VERSION => Ok(header),
+            version => Err(Damage::Version(version)),
+        }
     }
 }
 
@@ -231,14 +234,22 @@ impl<S: Storage> SnapshotReader<S> {
         let file = match storage.open(name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(damaged(&directory, name, 0, Damage::FileMissing));
+                return Err(JournalError::FileDamaged {
+                    directory,
+                    file: name.to_owned(),
+                    damage: Damage::FileMissing,
+                });
             }
             Err(error) => return Err(Failure::of("open", name)(error).into()),
         };
         let mut window = Window::new(file).map_err(Failure::of("read", name))?;
         let bytes = window.slice(0, HEADER_BYTES).map_err(Failure::of("read", name))?;
-        let header =
-            SnapshotHeader::decode(bytes, salt, position).map_err(|damage| damaged(&directory, name, 0, damage))?;
+        let header = SnapshotHeader::decode(bytes, salt, position).map_err(|damage| match damage {
+            Damage::Version(version) => {
+                JournalError::UnknownVersion { directory: directory.clone(), file: name.to_owned(), version }
+            }
+            damage => damaged(&directory, name, 0, damage),
+        })?;
         let chain = crc32c::crc32c(bytes);
         let offset = HEADER_BYTES as u64;
         Ok(Self { directory, name: name.to_owned(), window, header, offset, chain, parts: 0, ended: false })

@@ -108,12 +108,16 @@ impl Storage for DirStorage {
         if self.directory.is_dir() {
             return Ok(());
         }
+        let ancestors = self.directory.ancestors().filter(|path| !path.as_os_str().is_empty());
+        let missing: Vec<&Path> = ancestors.take_while(|path| !path.is_dir()).collect();
         fs::create_dir_all(self.directory.as_path())?;
-        // A directory whose own name is lost in a power failure takes everything in it along.
-        match self.directory.canonicalize()?.parent() {
-            Some(parent) => File::open(parent)?.sync_all(),
-            None => Ok(()),
+        // A directory whose own name is lost in a power failure takes everything in it along: each that was made.
+        for made in missing {
+            if let Some(parent) = made.canonicalize()?.parent() {
+                File::open(parent)?.sync_all()?;
+            }
         }
+        Ok(())
     }
 
     fn lock(&self) -> Result<File, LockFailure> {

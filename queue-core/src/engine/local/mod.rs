@@ -214,6 +214,10 @@ fn journal_error(error: &JournalError) -> Error {
         message.push_str(&fragment(cause));
         source = cause.source();
     }
+    if let Some(advice) = error.advice() {
+        message.push_str("; ");
+        message.push_str(advice);
+    }
     Error::new(word, message)
 }
 

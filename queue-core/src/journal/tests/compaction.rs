@@ -54,20 +54,26 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Journal<SimDisk>, Recovered, State
 }
 
 /// What a caller does with a compaction, up to the new manifest.
-fn compact(compaction: Compaction<SimDisk>) -> Compacted {
+pub(super) fn try_compact<S: Storage>(compaction: Compaction<S>) -> Result<Compacted, JournalError> {
     let mut state = State::default();
-    if let Some(mut snapshot) = compaction.snapshot().expect("it is whole") {
-        while snapshot.next_block(&mut |kind, body| state.part(kind, body)).expect("it is whole") {}
+    if let Some(mut snapshot) = compaction.snapshot()? {
+        while snapshot.next_block(&mut |kind, body| state.part(kind, body))? {}
     }
-    compaction.records(&mut |record| state.record(record)).expect("the log is whole");
-    let mut writer = compaction.writer(hash(&state.kept)).expect("the disk is well");
+    compaction.records(&mut |record| state.record(record))?;
+    let mut writer = compaction.writer(hash(&state.kept))?;
     for Kept { position, kind, skippable, at, body } in &state.kept {
         let head = [&position.get().to_le_bytes()[..], &at.to_le_bytes(), &[u8::from(*skippable)]].concat();
-        writer.part(*kind, &[&head, body]).expect("the disk is well");
+        writer.part(*kind, &[&head, body])?;
     }
-    let file = compaction.finish(writer).expect("the disk is well");
-    assert_eq!(compaction.reopen(&file).expect("it is whole").header().position, compaction.position());
-    compaction.put_in_force(file).expect("the disk is well")
+    let file = compaction.finish(writer)?;
+    let mut again = compaction.reopen(&file)?;
+    assert_eq!(again.header().position, compaction.position());
+    while again.next_block(&mut |_, _| Ok(()))? {}
+    compaction.put_in_force(file)
+}
+
+fn compact(compaction: Compaction<SimDisk>) -> Compacted {
+    try_compact(compaction).expect("the disk is well")
 }
 
 pub(super) fn compact_whole(journal: &mut Journal<SimDisk>, history: u64) -> Position {

@@ -189,7 +189,7 @@ fn a_missing_segment_is_named() {
     files.remove("00000002.segment");
     let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
     assert!(
-        matches!(&error, JournalError::Corrupt { file, damage: Damage::FileMissing, .. } if file == "00000002.segment"),
+        matches!(&error, JournalError::FileDamaged { file, damage: Damage::FileMissing, .. } if file == "00000002.segment"),
         "{error}"
     );
 }
@@ -205,7 +205,7 @@ fn a_missing_or_damaged_manifest_is_named() {
     empty.get_mut("MANIFEST").expect("it is there").clear();
     for files in [missing, damaged, empty] {
         let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
-        assert!(matches!(&error, JournalError::Corrupt { file, .. } if file == "MANIFEST"), "{error}");
+        assert!(matches!(&error, JournalError::FileDamaged { file, .. } if file == "MANIFEST"), "{error}");
     }
 }
 
@@ -215,6 +215,28 @@ fn an_unknown_version_is_refused() {
     files.get_mut("MANIFEST").expect("it is there")[8] = 9;
     let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("unknown");
     assert!(matches!(error, JournalError::UnknownVersion { version: 9, .. }), "{error}");
+}
+
+/// Gives the header that begins a file another version, and a checksum that fits.
+fn with_version(file: &mut [u8], version: u8) {
+    file[8] = version;
+    let checksum = crc32c::crc32c(&file[..60]);
+    file[60..64].copy_from_slice(&checksum.to_le_bytes());
+}
+
+#[test]
+fn a_segment_of_another_version_is_refused_by_name_and_never_cut() {
+    let (whole, _) = files(100);
+    // Also the last one, which would otherwise be taken for a torn tail.
+    for name in whole.keys().filter(|name| name.ends_with(".segment") && whole[*name][0] != 0) {
+        let mut files = whole.clone();
+        with_version(files.get_mut(name).expect("it is there"), 2);
+        let disk = SimDisk::with_files(files.clone());
+        let error = reopen(&disk, FsyncPolicy::Always).expect_err("unknown");
+        let expected = format!("{name} in simulated disk has format version 2, this program knows version 1");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(disk.files(), files);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod damage;
+mod failing;
 mod inspecting;
 mod layout;
 mod properties;
