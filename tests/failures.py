@@ -277,6 +277,33 @@ def check(world, name, spoil, words):
         yield surface, wrong, ended
 
 
+def two_owners(world, home):
+    """While a server has the directory, nobody else gets it."""
+    server, user = home.server(), world.user
+    server.data, world.user = world.good, {}
+    server.start()
+    for surface, call in world.surfaces(world.good):
+        words = f"DIR is in use by process {server.pid}; one directory has one owner at a time"
+        ended = call()
+        yield surface, list(faults(ended, 1, words, {"DIR": str(world.good)})), ended
+    world.user = user
+    wrong = [] if server.stop() == 0 else ["the owner did not stop well"]
+    yield "the owner", wrong, Ended(subprocess.CompletedProcess([], 0, b"", b""))
+
+
+def parents_missing(world):
+    """Whatever is missing above a new directory is made."""
+    data = world.home / "parents"
+    data.mkdir()
+    if world.user:
+        os.chown(data, NOBODY, NOBODY)
+    ended = world.run("longshore", "--engine", f"log:{data}/a/b/c", "enqueue", "q", "send", "1")
+    again = world.run("longshore", "journal", "dump", data / "a/b/c", "--event", "enqueued")
+    yield "longshore", list(faults(ended, 0, "", {})), ended
+    missing = [] if '"number":1' in again.out else ["nothing was dumped"]
+    yield "journal dump", [*faults(again, 0, "", {}), *missing], again
+
+
 def read_only(world):
     """A disk that is mounted read-only: it can be dumped, and nothing else. Where no name space of its own is given, a
     directory in which nothing may be written stands for it."""
@@ -307,6 +334,8 @@ def main():
         world = World(home)
         cases = [(name, lambda case=case: check(world, *case)) for case in CASES for name in [case[0]]]
         cases.append(("read-only disk", lambda: read_only(world)))
+        cases.append(("parents missing", lambda: parents_missing(world)))
+        cases.append(("two owners", lambda: two_owners(world, home)))
         for name, answers in cases:
             for surface, wrong, ended in answers():
                 if part not in f"{surface} {name}":
