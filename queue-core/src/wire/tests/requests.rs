@@ -301,7 +301,7 @@ fn refusals_name_the_argument_its_value_and_what_is_allowed() {
     check("JOB.EDIT 1 PRIORITY high", "PRIORITY is high; allowed: an integer from -1000 to 1000");
     check(
         "JOB.LIST '{\"state\":\"dead\"}'",
-        "a field of filter is state; allowed: queue, states, cause, reason, name, tag, fingerprint, up_to",
+        "a field of filter is state; allowed: queue, states, cause, reason, name, tag, fingerprint, contains, up_to",
     );
     check("QUEUE.SET q '{\"attempts\":0}'", "attempts is 0; allowed: an integer from 1 to 10000");
     check("OPERATION.START burn {}", "verb is burn; allowed: promote, cancel, retry or remove");
