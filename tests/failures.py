@@ -169,6 +169,8 @@ class World:
         self.home = home.path
         self.home.chmod(0o755)
         self.user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+        if not shutil.which("strace"):
+            raise SystemExit("missing: strace; install the package strace")
         # What comes before each program's command line.
         self.prefix, self.programs = [], {}
         for name in ("longshore", "longshore-server", "longshore-worker"):
@@ -291,6 +293,21 @@ def two_owners(world, home):
     yield "the owner", wrong, Ended(subprocess.CompletedProcess([], 0, b"", b""))
 
 
+def failing_reads(world):
+    """A disk that fails to read the last segment."""
+    data = world.copied("failing-reads")
+    world.give(data)
+    traced = begun_segments(data)[-1]
+    world.prefix = ["strace", "-f", "-qq", "-o", str(data.parent / "trace"), "-P", str(traced)]
+    world.prefix += ["-e", "trace=pread64", "-e", "inject=pread64:error=EIO"]
+    words = "failed to read DIR/SEGMENT: at offset 0: input/output error; look at the disk and at the system's log"
+    names = {"DIR": str(data), "SEGMENT": traced.name}
+    for surface, call in world.surfaces(data):
+        ended = call()
+        yield surface, list(faults(ended, 1, words, names)), ended
+    world.prefix = []
+
+
 def parents_missing(world):
     """Whatever is missing above a new directory is made."""
     data = world.home / "parents"
@@ -334,6 +351,7 @@ def main():
         world = World(home)
         cases = [(name, lambda case=case: check(world, *case)) for case in CASES for name in [case[0]]]
         cases.append(("read-only disk", lambda: read_only(world)))
+        cases.append(("failing reads", lambda: failing_reads(world)))
         cases.append(("parents missing", lambda: parents_missing(world)))
         cases.append(("two owners", lambda: two_owners(world, home)))
         for name, answers in cases:
