@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use queue_core::model::{Error, Limits, duration, is_name};
+use queue_core::model::{Error, Limits, duration, is_name, typed};
 
 /// A duration such as `30s`.
 pub(crate) fn duration(flag: &str, text: &str) -> Result<u64, Error> {
@@ -74,6 +74,19 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Error> {
         Some((key, value)) if is_name(key) => Ok((key.to_owned(), value.to_owned())),
         _ => Err(Error::bad_arg(flag, text, "NAME=VALUE, such as trace=4bf92f35")),
     }
+}
+
+/// A size in bytes; `none` is no bound.
+pub(crate) fn history(text: &str) -> Result<u64, Error> {
+    let bytes = if text.eq_ignore_ascii_case("none") { Some(u64::MAX) } else { typed::size(text) };
+    bytes.ok_or_else(|| Error::bad_arg("--history", text, "a size with a unit, such as 512mb or 2gb, or none"))
+}
+
+/// A size in bytes that a segment of the journal may have.
+pub(crate) fn segment_bytes(text: &str) -> Result<u64, Error> {
+    let fits = |bytes: &u64| (64 << 10..=1 << 30).contains(bytes);
+    let bytes = typed::size(text).filter(fits);
+    bytes.ok_or_else(|| Error::bad_arg("--segment-bytes", text, "a size from 64kb to 1gb"))
 }
 
 /// One of a list of words.

@@ -3,7 +3,7 @@
 use crate::harness::{Store, check, said};
 
 /// Each line with its exit code and what it must say.
-const WRONG: [(&str, i32, &[&str]); 32] = [
+const WRONG: [(&str, i32, &[&str]); 34] = [
     ("enqueue", 2, &["<QUEUE> <NAME>", "longshore enqueue --help"]),
     ("enqueue q", 2, &["<NAME>"]),
     ("enqueue q n {a}", 2, &["PAYLOAD is {a}", "allowed: JSON"]),
@@ -31,6 +31,8 @@ const WRONG: [(&str, i32, &[&str]); 32] = [
     ("queue set q lease=30", 2, &["lease is 30", "30s"]),
     ("dead list --reason bored", 2, &["--reason is bored", "exhausted, rejected, poison"]),
     ("--engine localhost queue list", 2, &["engine is localhost", "longshore://HOST:PORT"]),
+    ("journal repair store --apply all", 2, &["--apply is all", "rebuild-snapshot, forget-history, skip, cut"]),
+    ("journal compact store --history 5", 2, &["--history is 5", "512mb"]),
     ("journal dump", 2, &["<DIR>"]),
     ("journal dump store --event lost", 2, &["--event is lost", "enqueued, came-due, leased"]),
     ("journal dump store --until yesterday", 2, &["--until is yesterday", "allowed: a time"]),

@@ -6,4 +6,5 @@ mod harness;
 mod jobs;
 mod journal;
 mod queues;
+mod repair;
 mod streams;

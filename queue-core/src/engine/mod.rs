@@ -15,6 +15,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use ext::EngineExt;
 pub use local::{
     Begin, Dump, DumpFilter, Dumped, DumpedEvent, EVENT_KINDS, LocalEngine, LocalOptions, PastEngine, PastError,
+    offline,
 };
 pub use remote::RemoteEngine;
 

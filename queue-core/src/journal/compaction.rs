@@ -195,11 +195,6 @@ impl<S: Storage> Compaction<S> {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// The error for files that are whole but do not go together.
-    pub fn refused(&self, position: u64, source: VisitError) -> JournalError {
-        JournalError::Refused { position: Position::new(position), kind: 0, source: source.into() }
-    }
-
     /// An error once the journal is closed: then nothing more is to be written to its directory.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::format::{Manifest, offset_in_segment};
 use super::recovery::{Candidate, Log, Recovered, shared};
 use super::scan::Window;
 use super::segments::{
-    MANIFEST_FILE, Preparation, SEGMENT_SUFFIX, Segment, TEMPORARY_SUFFIX, TORN_PREFIX, segment_bytes,
+    MANIFEST_FILE, Preparation, SEGMENT_SUFFIX, SET_ASIDE_PREFIX, Segment, TEMPORARY_SUFFIX, TORN_PREFIX, segment_bytes,
 };
 use super::snapshot::SNAPSHOT_PREFIX;
 use super::storage::{Storage, StorageFile, write_zeros};
@@ -176,7 +176,7 @@ fn remove_leftovers<S: Storage>(storage: &S, manifest: &Manifest) -> Result<(), 
     let names = storage.list().map_err(Failure::of("list", &storage.place()))?;
     let ours = |name: &str| {
         name.strip_suffix(TEMPORARY_SUFFIX).is_some_and(|name| {
-            let prefixes = [TORN_PREFIX, SNAPSHOT_PREFIX];
+            let prefixes = [TORN_PREFIX, SNAPSHOT_PREFIX, SET_ASIDE_PREFIX];
             name == MANIFEST_FILE
                 || name.ends_with(SEGMENT_SUFFIX)
                 || prefixes.iter().any(|ours| name.starts_with(ours))

@@ -54,7 +54,7 @@ pub enum JournalError {
     #[error(
         "{file} is damaged at offset {offset} (position {position}): {damage}; \
          everything before position {synced} had been synced, so this is not a torn tail; \
-         nothing was changed; keep a copy of {directory} as it is, then start with a backup or an empty directory"
+         nothing was changed; run `longshore journal verify {directory}`, then `longshore journal repair {directory}`"
     )]
     Corrupt {
         /// The data directory.
@@ -72,8 +72,8 @@ pub enum JournalError {
     },
     /// A snapshot is not what was written. Retrying does not help.
     #[error(
-        "{file} is damaged at offset {offset}: {damage}; nothing was changed; keep a copy of {directory} as it is, \
-         then start with a backup or an empty directory"
+        "{file} is damaged at offset {offset}: {damage}; nothing was changed; \
+         run `longshore journal verify {directory}`, then `longshore journal repair {directory}`"
     )]
     SnapshotDamaged {
         /// The data directory.
@@ -88,7 +88,7 @@ pub enum JournalError {
     /// A file that the store cannot do without is not there, or is bad as a whole. Retrying does not help.
     #[error(
         "{file} in {directory} cannot be used: {damage}; nothing was changed; put the file back if it was taken away, \
-         else keep a copy of {directory} as it is, then start with a backup or an empty directory"
+         else run `longshore journal verify {directory}`, then `longshore journal repair {directory}`"
     )]
     FileDamaged {
         /// The data directory.
@@ -139,6 +139,11 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// The error for files that are whole but do not go together.
+    pub fn refused(position: Position, source: VisitError) -> JournalError {
+        JournalError::Refused { position, kind: 0, source: source.into() }
+    }
+
     /// What can be done about it, where the sentence does not say it: about what the system answered.
     pub fn advice(&self) -> Option<&'static str> {
         match self {

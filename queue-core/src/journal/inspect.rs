@@ -122,7 +122,7 @@ impl<F> Log<F> {
 
 /// A storage that is read and never written.
 #[derive(Debug, Clone)]
-pub(super) struct ReadOnly<S>(pub(super) S);
+pub struct ReadOnly<S>(pub(super) S);
 
 impl<S: Storage> Storage for ReadOnly<S> {
     type File = S::File;

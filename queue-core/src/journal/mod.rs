@@ -11,7 +11,9 @@ mod cut;
 mod errors;
 pub mod faults;
 mod format;
+mod frames;
 mod inspect;
+mod mend;
 mod reader;
 mod recovery;
 mod scan;
@@ -20,18 +22,21 @@ mod segments;
 pub mod sim;
 mod snapshot;
 mod storage;
+mod verify;
 mod writer;
 
 pub use commit::{Commit, Committed, FinishedSync, PendingSync};
 pub use compaction::{Cleanup, Compacted, Compaction};
 pub use errors::JournalError;
 pub use format::{ALIGNMENT, COMMAND_BYTES_MAX, Damage, FORMAT_VERSION, FRAME_BYTES_MAX, Record};
-pub use inspect::{Inspection, Torn};
+pub use inspect::{Inspection, ReadOnly, Torn};
+pub use mend::{Base, Mended, Mending};
 pub use reader::{Chunk, Reader};
 pub use recovery::{Recovered, VisitError, Visitor};
 pub use segments::{Full, Maintained, Maintenance};
 pub use snapshot::{SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
 pub use storage::{DirStorage, LockFailure, Storage, StorageFile};
+pub use verify::{Checked, Finding, Progress, Weight};
 pub use writer::Journal;
 
 #[cfg(test)]

@@ -6,10 +6,8 @@
 use std::io;
 
 use super::errors::{Failure, JournalError, at};
-use super::format::{
-    ALIGNMENT, Damage, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader,
-    chain, decode_record, offset_in_segment, parse_record,
-};
+use super::format::{ALIGNMENT, Damage, Manifest, SEGMENT_HEADER_BYTES, SegmentHeader, offset_in_segment};
+use super::frames::{Frames, header_at, next_header};
 use super::segments::segment_name;
 use super::storage::{Storage, StorageFile};
 use super::{Position, Record};
@@ -201,64 +199,26 @@ pub(super) fn walk<F: StorageFile>(
         claim: segment.first,
         stop: Damage::Missing,
     };
+    let mut frames = Frames::new(window, segment.salt, segment.first, Some(segment.chain));
     loop {
-        let offset = offset_in_segment(walk.end, segment.first);
-        let header = FrameHeader::decode(window.slice(offset, FRAME_HEADER_BYTES)?, segment.salt, walk.end);
-        let header = match header {
+        let header = match frames.next()? {
             Ok(header) => header,
-            Err(damage) => {
+            Err((damage, _)) => {
                 walk.stop = damage;
                 return Ok(walk);
             }
         };
-        let frame = window.slice(offset, header.frame_bytes())?;
-        if let Err(damage) = check_payload(frame, &header, walk.chain) {
-            walk.stop = damage;
-            return Ok(walk);
-        }
-        visit(&frame[FRAME_HEADER_BYTES..], &header, &mut walk, visitor)?;
-        walk.end = walk.end.plus(header.frame_bytes() as u64);
+        frames.records(&header, |record| {
+            walk.last_at = Some(record.at);
+            walk.records += 1;
+            visitor(record).map_err(WalkError::Visitor)
+        })?;
+        walk.end = frames.position();
         walk.chain = header.chain;
         walk.frames += 1;
         walk.sealed = header.seal;
         walk.claim = walk.claim.max(header.synced);
     }
-}
-
-/// Everything about a frame that its header does not answer for, before a record of it is handed out.
-fn check_payload(frame: &[u8], header: &FrameHeader, chain_before: u32) -> Result<(), Damage> {
-    if frame.len() < header.frame_bytes() {
-        return Err(Damage::Length);
-    }
-    let (head, payload) = frame.split_at(FRAME_HEADER_BYTES);
-    if chain(chain_before, head, payload) != header.chain {
-        return Err(Damage::PayloadChecksum);
-    }
-    let (mut at, mut records) = (0, 0);
-    while at < payload.len() {
-        let (_, bytes) = decode_record(&payload[at..], header.first)?;
-        at += bytes;
-        records += 1;
-    }
-    if records == header.records { Ok(()) } else { Err(Damage::Record) }
-}
-
-fn visit(
-    payload: &[u8],
-    header: &FrameHeader,
-    walk: &mut Walk,
-    visitor: &mut dyn FnMut(Record<'_>) -> Result<(), JournalError>,
-) -> Result<(), WalkError> {
-    let mut at = 0;
-    while at < payload.len() {
-        let position = header.first.plus((FRAME_HEADER_BYTES + at) as u64);
-        let (record, bytes) = parse_record(&payload[at..], position).expect("checked before");
-        walk.last_at = Some(record.at);
-        walk.records += 1;
-        visitor(record).map_err(WalkError::Visitor)?;
-        at += bytes;
-    }
-    Ok(())
 }
 
 /// What stands in a segment behind the last good frame.
@@ -279,25 +239,15 @@ pub(super) fn search<F: StorageFile>(
     salt: u64,
     first: Option<Position>,
 ) -> io::Result<Remains> {
-    let mut used = from;
-    let mut candidates = Vec::new();
-    window.pieces(from, u64::MAX, |_, piece, offset| {
-        // Most of it is zeros that were allocated and never written.
-        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
-            used = offset + last as u64 + 1;
-            let heads = piece[..=last].chunks(ALIGNMENT).enumerate().filter(|(_, word)| word.starts_with(&FRAME_MAGIC));
-            candidates.extend(heads.map(|(index, _)| offset + (index * ALIGNMENT) as u64));
-        }
-        Ok(())
-    })?;
-    let mut claim = Position::ZERO;
-    for offset in candidates {
-        let head = window.slice(offset, FRAME_HEADER_BYTES)?;
-        let found = match first {
-            Some(first) => FrameHeader::decode(head, salt, first.plus(offset - SEGMENT_HEADER_BYTES as u64)),
-            None => FrameHeader::decode_anywhere(head, salt),
-        };
-        claim = claim.max(found.map_or(Position::ZERO, |header| header.synced));
+    let mut remains = Remains { claim: Position::ZERO, used: from };
+    let mut offset = from;
+    loop {
+        let ahead = next_header(window, offset, salt, first)?;
+        remains.used = if ahead.used > offset { ahead.used } else { remains.used };
+        let Some(at) = ahead.header else { return Ok(remains) };
+        let header = header_at(window, at, salt, first)?.expect("it was just found");
+        remains.claim = remains.claim.max(header.synced);
+        offset = at + ALIGNMENT as u64;
+        remains.used = offset;
     }
-    Ok(Remains { claim, used })
 }

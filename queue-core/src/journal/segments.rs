@@ -20,6 +20,7 @@ const PREPARATION_RETRY_MS: u64 = 1000;
 pub(super) const MANIFEST_FILE: &str = "MANIFEST";
 pub(super) const SEGMENT_SUFFIX: &str = ".segment";
 pub(super) const TEMPORARY_SUFFIX: &str = ".new";
+pub(super) const SET_ASIDE_PREFIX: &str = "set-aside-";
 pub(super) const TORN_PREFIX: &str = "torn-";
 
 pub(super) fn segment_name(number: u32) -> String {

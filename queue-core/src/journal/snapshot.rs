@@ -260,6 +260,11 @@ impl<S: Storage> SnapshotReader<S> {
         &self.header
     }
 
+    /// Where the next block begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The file's length, bytes.
     pub fn length(&self) -> u64 {
         self.window.length()
@@ -269,7 +274,8 @@ impl<S: Storage> SnapshotReader<S> {
     ///
     /// # Errors
     ///
-    /// [`JournalError::SnapshotDamaged`] names the place; [`JournalError::Refused`] carries the visitor's reason.
+    /// [`JournalError::SnapshotDamaged`] names the place, behind which it may go on if the block's length is known;
+    /// [`JournalError::Refused`] carries the visitor's reason.
     pub fn next_block(&mut self, visitor: &mut TakePart<'_>) -> Result<bool, JournalError> {
         if self.ended {
             return Ok(false);
@@ -319,11 +325,18 @@ impl<S: Storage> SnapshotReader<S> {
         }
         let payload = self.window.slice(offset, bytes).map_err(Failure::of("read", &self.name))?;
         let chain = crc32c::crc32c_append(crc32c::crc32c_append(self.chain, &head[..8]), payload);
-        if chain != u32_at(&head, 8) {
-            return Err(self.damaged(Damage::PayloadChecksum));
+        let count = u32_at(&head, 4);
+        let whole = chain == u32_at(&head, 8);
+        self.chain = u32_at(&head, 8);
+        if whole {
+            return Ok((bytes, count));
         }
-        self.chain = chain;
-        Ok((bytes, u32_at(&head, 4)))
+        let damaged = self.damaged(Damage::PayloadChecksum);
+        // Who wants to know of every bad block goes on behind this one: its head says where that is.
+        self.offset = offset + bytes as u64;
+        self.ended = count & FLAG_END != 0;
+        self.parts += u64::from(count & !FLAG_END);
+        Err(damaged)
     }
 
     fn damaged(&self, damage: Damage) -> JournalError {

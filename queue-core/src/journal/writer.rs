@@ -53,6 +53,8 @@ pub struct Journal<S: Storage> {
     sealing: bool,
     syncing: bool,
     maintaining: bool,
+    /// Whether the next frame goes to the next segment, however much room there is.
+    leaving: bool,
     /// Whether a frame was written that no seal names yet.
     unsealed: bool,
     last_write_at: u64,
@@ -167,6 +169,7 @@ impl<S: Storage> Journal<S> {
             sealing: false,
             syncing: false,
             maintaining: false,
+            leaving: false,
             unsealed: false,
             last_write_at: 0,
             unsynced_since: None,
@@ -379,6 +382,25 @@ impl<S: Storage> Journal<S> {
         self.commit_here(0, true)
     }
 
+    /// Goes on in the next segment, here and now: its first frame is a seal. Nothing if no segment is in use yet.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OutcomeUnknown`] if a write or sync failed, now or before: final.
+    ///
+    /// # Panics
+    ///
+    /// While the journal [is busy](Journal::is_busy), or has something to commit.
+    pub fn rotate(&mut self) -> Result<(), JournalError> {
+        assert!(self.open.records == 0, "what is open belongs to the segment in use");
+        let Some(current) = &self.current else { return Ok(()) };
+        let number = current.number;
+        self.leaving = true;
+        self.commit_here(self.last_write_at, true)?;
+        debug_assert!(self.segment() > Some(number), "a seal was written to the next segment");
+        Ok(())
+    }
+
     fn commit_here(&mut self, now_ms: u64, seal: bool) -> Result<(), JournalError> {
         self.unless_failed(Ok(()))?;
         let commit = self.begin_frame(now_ms, seal).expect("no commit and no maintenance is running");
@@ -426,7 +448,9 @@ impl<S: Storage> Journal<S> {
     /// The current segment if the open frame fits it, else the next. `None` while maintenance has that, or a sync runs.
     fn target(&mut self) -> Option<Target<S>> {
         let frame_bytes = (self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64;
+        let leaving = std::mem::take(&mut self.leaving);
         if let Some(current) = &self.current
+            && !leaving
             && current.offset(self.open.start) + frame_bytes <= current.capacity
         {
             return Some(Target::Stay(Arc::clone(current)));

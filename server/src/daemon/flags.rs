@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum};
 use queue_core::EngineUrl;
 use queue_core::journal::FsyncPolicy;
+use queue_core::model::typed::size;
 use queue_core::model::{Error, Word};
 
 /// Longshore's server: keeps jobs, hands them to workers, speaks the Redis protocol.
@@ -224,21 +225,6 @@ pub(super) fn segment_bytes(text: &str) -> Result<u64, Error> {
 
 fn bound(text: &str) -> Option<u64> {
     if text.eq_ignore_ascii_case("none") { Some(u64::MAX) } else { size(text) }
-}
-
-/// A number with a unit, more than nothing.
-fn size(text: &str) -> Option<u64> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = lower.split_at(digits);
-    let shift = match unit.trim_start() {
-        "kb" => 10,
-        "mb" => 20,
-        "gb" => 30,
-        "tb" => 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Error> {

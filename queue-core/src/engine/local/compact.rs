@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use super::recover::{BLOB_PART, event_of, fold, guarded, split_blob};
 use super::{Shared, Store, journal_error};
 use crate::journal::{
-    Compacted, Compaction, JournalError, SnapshotFile, SnapshotReader, SnapshotWriter, Storage, VisitError,
+    Compacted, Compaction, JournalError, Position, Record, SnapshotReader, SnapshotWriter, Storage, VisitError,
 };
 use crate::machine::{Blob, Event, Machine, Restore};
 use crate::model::JournalStats;
@@ -50,35 +50,89 @@ fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'stat
     spawned.map_err(|error| tracing::error!("no thread for a compaction: {error}"))
 }
 
+/// What a state, and then a snapshot of it, is made of: an older snapshot and the records behind it.
+pub(super) trait Material {
+    /// Where it is read from.
+    type Storage: Storage;
+    /// The older snapshot, if there is one.
+    fn snapshot(&self) -> Result<Option<SnapshotReader<Self::Storage>>, JournalError>;
+    /// Visits the records behind it, in order.
+    fn records(&self, visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>) -> Result<(), JournalError>;
+    /// An error once nobody wants it any more.
+    fn go_on(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+impl<S: Storage> Material for Compaction<S> {
+    type Storage = S;
+
+    fn snapshot(&self) -> Result<Option<SnapshotReader<S>>, JournalError> {
+        self.snapshot()
+    }
+
+    fn records(&self, visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>) -> Result<(), JournalError> {
+        self.records(visitor)
+    }
+
+    fn go_on(&self) -> Result<(), JournalError> {
+        self.go_on()
+    }
+}
+
 /// Makes the snapshot, from the old one and the log behind it.
-fn compact<S: Storage>(mut compaction: Compaction<S>) -> Result<Compacted, JournalError> {
-    let mut machine = match compaction.snapshot()? {
-        Some(mut old) => load(&compaction, &mut old, None)?,
-        None => Machine::new(),
-    };
-    compaction.records(&mut |record| {
+pub(super) fn compact<S: Storage>(mut compaction: Compaction<S>) -> Result<Compacted, JournalError> {
+    let machine = fold_all(&compaction)?;
+    let mut writer = compaction.writer(machine.state_hash())?;
+    let live = write(&compaction, &machine, &mut writer)?;
+    check_digest(&mut compaction, machine)?;
+    let file = compaction.finish(writer)?;
+    if !reads_back(&compaction, &mut compaction.reopen(&file)?, &live)? {
+        let position = compaction.position();
+        return Err(refused(position, "the new snapshot does not read back as what it was made of"));
+    }
+    compaction.put_in_force(file)
+}
+
+/// The state that the material comes to.
+pub(super) fn fold_all(material: &impl Material) -> Result<Machine, JournalError> {
+    let mut machine = begin(material)?;
+    material.records(&mut |record| {
         let Some(event) = event_of(&record)? else { return Ok(()) };
         guarded(|| fold(&mut machine, &record, &event, drop))
     })?;
-    let mut writer = compaction.writer(machine.state_hash())?;
+    Ok(machine)
+}
+
+/// The state that the material begins with.
+pub(super) fn begin(material: &impl Material) -> Result<Machine, JournalError> {
+    match material.snapshot()? {
+        Some(mut old) => load(material, &mut old, None),
+        None => Ok(Machine::new()),
+    }
+}
+
+/// Writes a state, then the bytes behind its handles, which come from the material. Answers the handles.
+pub(super) fn write<S: Storage>(
+    material: &impl Material,
+    machine: &Machine,
+    writer: &mut SnapshotWriter<S>,
+) -> Result<Vec<Blob>, JournalError> {
     let mut written = Ok(());
     machine.save(&mut |kind, body| {
         if written.is_ok() {
-            written = compaction.go_on().and_then(|()| writer.part(kind, &[body]));
+            written = material.go_on().and_then(|()| writer.part(kind, &[body]));
         }
     });
     written?;
     let live = machine.live_blobs();
-    copy_blobs(&compaction, &live, &mut writer)?;
-    check_digest(&mut compaction, machine)?;
-    let file = compaction.finish(writer)?;
-    check_file(&compaction, &file, &live)?;
-    compaction.put_in_force(file)
+    copy_blobs(material, &live, writer)?;
+    Ok(live)
 }
 
 /// The machine of a snapshot. Its blobs, which come last, are read only where somebody wants to know of them.
 fn load<S: Storage>(
-    compaction: &Compaction<S>,
+    material: &impl Material,
     snapshot: &mut SnapshotReader<S>,
     mut blobs: Option<&mut Vec<Blob>>,
 ) -> Result<Machine, JournalError> {
@@ -95,7 +149,7 @@ fn load<S: Storage>(
             }
             Ok(())
         })?;
-        compaction.go_on()?;
+        material.go_on()?;
         if !more || (at_blobs && blobs.is_none()) {
             break;
         }
@@ -103,19 +157,20 @@ fn load<S: Storage>(
     restore.finish().map_err(|wrong| snapshot.header().refused(0, wrong.into()))
 }
 
-/// Reads the new snapshot back before anything rests on it.
-fn check_file<S: Storage>(
-    compaction: &Compaction<S>,
-    file: &SnapshotFile<S>,
+/// Whether a snapshot reads back as a state with these blobs, before anything rests on it.
+pub(super) fn reads_back<S: Storage>(
+    material: &impl Material,
+    snapshot: &mut SnapshotReader<S>,
     live: &[Blob],
-) -> Result<(), JournalError> {
-    let (mut snapshot, mut blobs) = (compaction.reopen(file)?, Vec::new());
-    let machine = load(compaction, &mut snapshot, Some(&mut blobs))?;
-    if machine.state_hash() == snapshot.header().state_hash && blobs == live {
-        return Ok(());
-    }
-    let position = compaction.position().get();
-    Err(compaction.refused(position, "the new snapshot does not read back as what it was made of".into()))
+) -> Result<bool, JournalError> {
+    let mut blobs = Vec::new();
+    let machine = load(material, snapshot, Some(&mut blobs))?;
+    Ok(machine.state_hash() == snapshot.header().state_hash && blobs == live)
+}
+
+/// The error for files that are whole but do not go together.
+pub(super) fn refused(position: Position, why: &'static str) -> JournalError {
+    JournalError::refused(position, why.into())
 }
 
 /// Blobs that are still to come, ascending.
@@ -136,12 +191,12 @@ impl<S: Storage> Wanted<'_, S> {
 
 /// Copies the blobs in one ascending pass: first those of the old snapshot, then those of the log behind it.
 fn copy_blobs<S: Storage>(
-    compaction: &Compaction<S>,
+    material: &impl Material,
     live: &[Blob],
     writer: &mut SnapshotWriter<S>,
 ) -> Result<(), JournalError> {
     let mut wanted = Wanted { blobs: live.iter().peekable(), writer };
-    if let Some(mut snapshot) = compaction.snapshot()? {
+    if let Some(mut snapshot) = material.snapshot()? {
         let mut copy = |kind, body: &[u8]| {
             if kind != BLOB_PART {
                 return Ok(());
@@ -150,10 +205,10 @@ fn copy_blobs<S: Storage>(
             wanted.meet(blob.position, bytes)
         };
         while snapshot.next_block(&mut copy)? {
-            compaction.go_on()?;
+            material.go_on()?;
         }
     }
-    compaction.records(&mut |record| {
+    material.records(&mut |record| {
         let Some(event) = event_of(&record)? else { return Ok(()) };
         for (ordinal, bytes) in event.blobs().into_iter().enumerate() {
             if let Some(bytes) = bytes {
@@ -164,7 +219,7 @@ fn copy_blobs<S: Storage>(
     })?;
     match wanted.blobs.next() {
         None => Ok(()),
-        Some(missing) => Err(compaction.refused(missing.position, "a job's bytes are in no file".into())),
+        Some(missing) => Err(refused(Position::new(missing.position), "a job's bytes are in no file")),
     }
 }
 

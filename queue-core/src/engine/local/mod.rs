@@ -9,6 +9,7 @@ mod commit;
 mod compact;
 mod dump;
 mod feed;
+pub mod offline;
 mod recover;
 mod registry;
 mod search;

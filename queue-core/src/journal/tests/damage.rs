@@ -145,8 +145,8 @@ fn corruption_names_file_offset_positions_and_the_command() {
     let synced = records[4].position.get() - 48;
     let expected = format!(
         "00000001.segment is damaged at offset 64 (position 0): the payload's checksum differs; everything before \
-         position {synced} had been synced, so this is not a torn tail; nothing was changed; keep a copy of \
-         simulated disk as it is, then start with a backup or an empty directory"
+         position {synced} had been synced, so this is not a torn tail; nothing was changed; run \
+         `longshore journal verify simulated disk`, then `longshore journal repair simulated disk`"
     );
     assert_eq!(error, expected);
 }

@@ -4,6 +4,9 @@
 //! What `queue show` prints can be typed into `queue set`, and stand in the server's file.
 
 pub mod backoff;
+mod size;
+
+pub use size::size;
 
 use serde_json::{Map, Value, json};
 
