@@ -1,7 +1,8 @@
 //! Longshore's bench: prototypes, and peers and ourselves side by side.
 //!
 //! `spike` compares candidate layouts of server loop, rows and blobs; its figures stand in ARCHITECTURE.md.
-//! `compare` measures Longshore and BullMQ by the same scenarios; `sync-delay` shows group commit on a slow disk.
+//! `compare` measures Longshore and BullMQ by the same scenarios; `sync-delay` shows group commit on a slow disk; `million`
+//! what a large store costs: recovery, snapshots, and what others notice of bulk work.
 //! Every figure is a median of interleaved repetitions, given beside a peer or rival measured in the same run.
 //! Units: throughput in requests or jobs per second, latencies in microseconds, memory in bytes per job.
 
@@ -10,6 +11,8 @@ mod clock;
 mod compare;
 mod host;
 mod load;
+mod longshore_server;
+mod million;
 mod redis_server;
 mod spike;
 mod sync_delay;
@@ -37,6 +40,8 @@ enum Run {
     Compare(compare::CompareArguments),
     /// Show that syncs are shared: the server on a disk whose syncs take 2 ms longer. Exits 1 if too many were used.
     SyncDelay(sync_delay::SyncDelayArguments),
+    /// Recovery, snapshots, and the latency of single enqueues beside bulk work, with 1,000,000 jobs in the store.
+    Million(million::MillionArguments),
     /// The server, as a process of its own (started by `compare`).
     #[command(hide = true)]
     Serve(Box<server::daemon::Flags>),
@@ -50,6 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Run::Spike(arguments) => spike::run(arguments).map(|()| ExitCode::SUCCESS),
         Run::Compare(arguments) => compare::run(&arguments),
         Run::SyncDelay(arguments) => sync_delay::run(&arguments),
+        Run::Million(arguments) => million::run(&arguments).map(|()| ExitCode::SUCCESS),
         Run::Serve(flags) => Ok(server::daemon::main(*flags)),
         Run::LongestApply(arguments) => compare::longest_apply(&arguments).map(|()| ExitCode::SUCCESS),
     }

@@ -5,7 +5,6 @@
 //! A figure that could not be taken is a gap in the table and its reason below it, not the end of the run.
 
 mod longest;
-mod longshore;
 mod node;
 mod rust;
 mod scenario;
@@ -19,9 +18,9 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::host::{self, Scratch};
+use crate::longshore_server::LongshoreServer;
 use crate::redis_server::RedisServer;
 pub(crate) use longest::{LongestApplyArguments, longest_apply};
-use longshore::LongshoreServer;
 use node::NodePeers;
 use scenario::Scenario;
 use table::{Row, Table};
@@ -147,10 +146,8 @@ impl Bench<'_> {
                     let port = server.address().port();
                     self.node.run("longshore", scenario, port, self.arguments.jobs(scenario))
                 }),
-                Column::Rust => self.on_longshore(scenario, |server| {
-                    let url = format!("longshore://{}", server.address());
-                    rust::run(scenario, &url, self.arguments.jobs(scenario))
-                }),
+                Column::Rust => self
+                    .on_longshore(scenario, |server| rust::run(scenario, &server.url(), self.arguments.jobs(scenario))),
             };
             self.note(column, scenario, figures);
         }

@@ -175,8 +175,8 @@ impl<S: Storage> PendingSync<S> {
 }
 
 /// Runs `work` and tells how long it took.
-#[expect(clippy::disallowed_methods, reason = "the duration is only reported; nothing here is decided by it")]
-fn measured<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+#[expect(clippy::disallowed_methods, reason = "no outcome is decided by the duration: it is reported, or rested for")]
+pub(super) fn measured<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let begun = std::time::Instant::now();
     let outcome = work();
     (outcome, begun.elapsed())

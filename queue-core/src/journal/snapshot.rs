@@ -7,6 +7,7 @@
 
 use std::io;
 
+use super::commit::measured;
 use super::errors::{Failure, JournalError};
 use super::format::{Damage, FORMAT_VERSION, FRAME_BYTES_MAX, u32_at, u64_at};
 use super::scan::Window;
@@ -20,8 +21,8 @@ pub(super) const SNAPSHOT_MAGIC: [u8; 8] = *b"LSHSNAPS";
 pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const BLOCK_HEAD_BYTES: usize = 16;
 pub(super) const PART_HEAD_BYTES: usize = 8;
-/// Synced in steps, so that no commit's sync has to wait for gigabytes at once.
-const SYNC_BYTES: u64 = 8 << 20;
+/// Synced in steps: a commit's sync that comes meanwhile waits for this much.
+const SYNC_BYTES: u64 = 128 << 10;
 /// A block is closed once it has this much; a larger part has one of its own.
 const BLOCK_BYTES: usize = 64 << 10;
 /// A part carries at most what a frame does.
@@ -156,8 +157,11 @@ impl<S: Storage> SnapshotWriter<S> {
         self.file.write_at(&self.block, self.offset).map_err(Failure::of("write", &self.temporary))?;
         self.offset += self.block.len() as u64;
         if self.offset - self.synced >= SYNC_BYTES {
-            self.file.sync().map_err(Failure::of("sync", &self.temporary))?;
+            let (synced, took) = measured(|| self.file.sync());
+            synced.map_err(Failure::of("sync", &self.temporary))?;
             self.synced = self.offset;
+            // The disk is the commits' for as long again.
+            std::thread::sleep(took);
         }
         self.block.truncate(BLOCK_HEAD_BYTES);
         self.open_parts = 0;

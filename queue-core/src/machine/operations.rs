@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 /// Jobs taken in one step.
-const STEP: usize = 500;
+const STEP: usize = 200;
 /// Ended operations that are kept to be read.
 const KEPT: usize = 100;
 

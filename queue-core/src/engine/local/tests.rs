@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LocalEngine, LocalOptions};
-use crate::engine::{Engine, EngineExt};
+use crate::engine::{Engine, EngineExt, ManualClock};
 use crate::journal::faults::FaultyStorage;
 use crate::journal::sim::SimDisk;
 use crate::journal::{FsyncPolicy, Journal, Storage};
@@ -506,4 +506,26 @@ async fn what_a_snapshot_replaces_is_removed_and_the_disk_stays_bounded() {
     assert!(most <= 3 * live + 10 * (64 << 10), "{most} bytes on disk for {live} alive");
     let oldest = engine.events(Some("0".into()), 1, 0).await.expect("the feed begins with the oldest that is kept");
     assert_eq!(oldest.events.len(), 1);
+}
+
+/// On a disk that takes its time: whoever enqueues one job meanwhile would wait for a frame with all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_falls_due_at_one_instant_leaves_in_short_frames() {
+    let storage = FaultyStorage::slow(SimDisk::new(), Duration::from_millis(2));
+    let clock = Arc::new(ManualClock::new(1_795_000_000_000));
+    let options = LocalOptions { clock: Arc::clone(&clock) as _, ..LocalOptions::default() };
+    let engine = LocalEngine::on(storage, options).expect("a new directory").0;
+    let later = || NewJob::new("n", "1").with(JobOptions { delay_ms: Some(1_000), ..JobOptions::default() });
+    for _ in 0..10 {
+        engine.enqueue("q", (0..2_000).map(|_| later()).collect()).await.expect("room");
+    }
+    clock.advance(1_000);
+    let mut longest = 0;
+    while engine.queue("q").await.expect("there").counts.delayed > 0 {
+        let store = engine.shared.lock();
+        longest = longest.max(store.end() - store.files.tail.frontier());
+    }
+    assert!(longest > 0, "it was seen at work");
+    // A step of the ticker, and those that the looks above take along, stand beyond the bound.
+    assert!(longest <= 128 << 10, "{longest} bytes stood in the open frame");
 }

@@ -7,6 +7,9 @@ use crate::journal::Storage;
 
 /// Events in one step; between steps everyone else has a turn.
 const STEP: usize = 200;
+/// Bytes of events beyond what has left after which it waits until they have. Without it a disk that takes its time would be
+/// met by longer and longer frames, and whoever enqueues one job while a million fall due would wait for all of them.
+const AHEAD_BYTES: u64 = 64 << 10;
 /// It looks at the wall clock at least this often.
 const LOOK_MS: u64 = 1_000;
 
@@ -20,19 +23,19 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
             let step = if store.must_commit() { Ok(true) } else { store.elapse(STEP) };
             let (now, due) = (store.now().steady, store.next_due());
             store.planned = due;
-            let full = store.must_commit().then(|| store.end());
+            let ahead = store.end() - store.files.tail.frontier() > AHEAD_BYTES;
+            let wait_for = (ahead || store.must_commit()).then(|| store.end());
             let until = store.on_clock(due.min(now + LOOK_MS));
-            step.map(|more| (more || due <= now, full, until))
+            step.map(|more| (more || due <= now, wait_for, until))
         };
-        let Ok((more, full_frame, until)) = step else { return };
+        let Ok((more, wait_for, until)) = step else { return };
         if strong.tend().await.is_err() {
             return;
         }
-        if let Some(position) = full_frame {
-            // A slow disk under much that is due: the frame has no room for another step.
-            if strong.durable(position).await.is_err() {
-                return;
-            }
+        if let Some(position) = wait_for
+            && strong.durable(position).await.is_err()
+        {
+            return;
         }
         if more {
             tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
-//! A Longshore server of our own to measure: loopback, a free port, `--fsync always`, a new data directory.
+//! A Longshore server of our own to measure: loopback, a free port, `--fsync always`, a data directory.
 //!
 //! It is the daemon itself, run by this program as a process of its own, so that its memory can be told from ours.
-//! Ends the process it started when dropped, and no other.
+//! Ends the process it started when dropped, as kill -9 does, and no other.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,17 +12,23 @@ use anyhow::{Context, Result};
 
 use crate::client;
 
-pub(super) struct LongshoreServer {
+pub(crate) struct LongshoreServer {
     child: Child,
     address: SocketAddr,
 }
 
 impl LongshoreServer {
     /// Starts the server on `folder` and waits until it serves.
-    pub(super) fn start(folder: &Path) -> Result<Self> {
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
+        Self::start_with(folder, &[])
+    }
+
+    /// As [`LongshoreServer::start`], with more flags.
+    pub(crate) fn start_with(folder: &Path, flags: &[&str]) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "none", "--fsync", "always", "--data"])
             .arg(folder)
+            .args(flags)
             .env("LONGSHORE_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
@@ -38,11 +44,16 @@ impl LongshoreServer {
         Ok(server)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    /// Its address as an engine's.
+    pub(crate) fn url(&self) -> String {
+        format!("longshore://{}", self.address)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }
