@@ -2,6 +2,10 @@
 
     python3 tests/kill9.py [--kills 20] [--seed N] [--fsync POLICY]
 
+Snapshots and backups are made all the while. After every few kills the newest finished backup is restored to another
+directory and a server started on that: see `restored`.
+
+
 Clients enqueue (one job, batches; some delayed), lease, extend, complete, fail, reject, release, snooze, cancel,
 promote and remove, each over its own connection, and write down what they sent and what was acknowledged. After each
 kill the server starts again (now and then it is killed once more while it starts), and what it says is compared with
@@ -15,18 +19,21 @@ import collections
 import json
 import pathlib
 import random
+import shutil
 import sys
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
-from longshore import Home, balanced, until  # noqa: E402
+from longshore import Home, Server, balanced, program, run, until  # noqa: E402
 from resp import Disconnected, ReplyError  # noqa: E402
 
 QUEUE = "mixed"
 # Short, so that much happens between two kills, and long against what a busy machine delays.
 LEASE_MS = 1_000
 PARKED_MS = 3_600_000
+# Kills between two restores.
+RESTORE_EVERY = 4
 SETTINGS = {
     "attempts": 4,
     "backoff": {"kind": "fixed", "delay_ms": 50},
@@ -93,6 +100,8 @@ class Ledger:
         self.settlements = []
         self.numbers = {}  # id -> number, of acknowledged jobs
         self.tokens = {}  # token -> number of the job
+        self.other_tokens = set()  # handed out by servers on restored backups
+        self.backups = []
         self.leased = collections.defaultdict(list)  # number -> its tokens in the order in which they came
         self.completed = collections.Counter()  # number -> completions that counted
         self.parked = []
@@ -127,7 +136,7 @@ class Ledger:
         with self.lock:
             for job in jobs:
                 number, token = job[0], job[1].decode()
-                if token in self.tokens:
+                if token in self.tokens or token in self.other_tokens:
                     self.faults.append(f"token {token} was handed out twice")
                 self.tokens[token] = number
                 # Threads note their tokens in any order; that they grow from lease to lease is checked on the feed.
@@ -149,6 +158,18 @@ class Ledger:
                     self.faults.append(f"job {settlement.number} completed twice")
 
 
+class Backup:
+    """A backup that was asked for, and how much was acknowledged before that."""
+
+    def __init__(self, ledger):
+        with ledger.lock:
+            ledger.serial += 1
+            self.name = f"backup-{ledger.serial}"
+            # Both keep their order, so that their lengths tell what they had.
+            self.jobs, self.completed = len(ledger.numbers), len(ledger.completed)
+        self.path = None
+
+
 def order(token):
     """A token's place: by epoch, then by counter."""
     epoch, counter = token.split("-")
@@ -163,7 +184,8 @@ class Load:
         self.stop = threading.Event()
         # Set before the server is killed or told to end: only from then on may a connection break.
         self.ending = threading.Event()
-        roles = [self.work] * 3 if quiet else [self.produce] * 2 + [self.work] * 3 + [self.administer]
+        busy = [self.produce] * 2 + [self.work] * 3 + [self.administer, self.back_up]
+        roles = [self.work] * 3 if quiet else busy
         self.threads = [
             threading.Thread(target=self._run, args=(role, f"w{at}", random.Random(chance.random())))
             for at, role in enumerate(roles)
@@ -245,6 +267,15 @@ class Load:
         if verb == "REMOVE":
             self.ledger.removed.add(number)
         self.ledger.calls["verbs"] += 1
+
+
+    def back_up(self, client, _, chance):
+        backup = Backup(self.ledger)
+        backup.path = client.json("JOURNAL.BACKUP", backup.name)["path"]
+        with self.ledger.lock:
+            self.ledger.backups.append(backup)
+        self.ledger.calls["backups"] += 1
+        self.stop.wait(chance.uniform(0, 0.05))
 
 
 def draw_settlement(number, token, chance):
@@ -436,7 +467,78 @@ def work_off(server, ledger, chance):
         return client.json("QUEUE.GET", QUEUE)["counts"]
 
 
-def kill_rounds(server, ledger, chance, kills, figures):
+def restored(home, server, ledger, backup, figures):
+    """Restores a backup and starts a server on it. It has all that was acknowledged before the backup was asked for, its
+    books are balanced, no lease of the original counts there, and no token that it hands out was handed out before."""
+    folder = home.path / backup.name
+    folder.mkdir()
+    ended = run([program("longshore"), "restore", backup.path, folder / "data", "--json"])
+    if ended.code != 0:
+        return ledger.fault(f"{backup.name} is not restored: {ended.err}")
+    other = Server(folder, server.flags)
+    home.started.append(other)
+    other.start()
+    with other.client() as client:
+        counts = client.json("QUEUE.GET", QUEUE)["counts"]
+        if not balanced(counts) or not balanced(client.json("STATS")["counts"]):
+            ledger.fault(f"the books of {backup.name} are not balanced: {counts}")
+        if counts["active"]:
+            ledger.fault(f"{counts['active']} leases of {backup.name} have not ended")
+        check_jobs(client, ledger, backup)
+        check_tokens(client, ledger, backup)
+    if other.stop() != 0:
+        ledger.fault(f"the server on {backup.name} did not stop well")
+    home.started.remove(other)
+    shutil.rmtree(folder)
+    figures["restored backups"] += 1
+    return None
+
+
+def check_jobs(client, ledger, backup):
+    gone = ledger.removed | ledger.perhaps_removed
+    acknowledged = list(ledger.numbers.items())[: backup.jobs]
+    completed = set(list(ledger.completed)[: backup.completed])
+    replies = []
+    # Not all at once: who does not read its replies is let go.
+    for begin in range(0, len(acknowledged), 1_000):
+        ids = [id for id, _ in acknowledged[begin : begin + 1_000]]
+        replies += client.pipeline([["JOB.GET", id, "QUEUE", QUEUE] for id in ids])
+    for (id, number), reply in zip(acknowledged, replies, strict=True):
+        if number in gone:
+            continue
+        if isinstance(reply, ReplyError):
+            ledger.fault(f"{id} was acknowledged before {backup.name}, which says {reply.text}")
+            continue
+        job = json.loads(reply)
+        if job["number"] != number:
+            ledger.fault(f"{id} was acknowledged as {number}, and is {job['number']} in {backup.name}")
+        if number in completed and job["state"] != "completed":
+            ledger.fault(f"job {number} was completed before {backup.name}, and is {job['state']} there")
+
+
+def check_tokens(client, ledger, backup):
+    # The newest: some of their leases ran when the backup was made, some were made since.
+    newest = list(ledger.tokens.items())[-200:]
+    for (token, number), reply in zip(
+        newest, client.pipeline([["JOB.COMPLETE", number, token] for token, number in newest]), strict=True
+    ):
+        if not isinstance(reply, ReplyError) and reply != b"already":
+            ledger.fault(f"token {token} of job {number} is {reply.decode()} by {backup.name}")
+    for job in client.call("JOB.LEASE", "other", "COUNT", 1_000, "QUEUES", QUEUE):
+        token = job[1].decode()
+        if token in ledger.tokens or token in ledger.other_tokens:
+            ledger.fault(f"token {token} was handed out before, and again by {backup.name}")
+        ledger.other_tokens.add(token)
+        ledger.calls["leases by restored servers"] += 1
+
+
+def prune(ledger):
+    """Removes all backups but the newest, as whoever makes many does."""
+    while len(ledger.backups) > 1:
+        shutil.rmtree(ledger.backups.pop(0).path)
+
+
+def kill_rounds(home, server, ledger, chance, kills, figures):
     """Load, kill, start, audit; as often as told."""
     for kill in range(1, kills + 1):
         load = Load(server, ledger, chance)
@@ -450,6 +552,9 @@ def kill_rounds(server, ledger, chance, kills, figures):
             server.kill()
             ledger.calls["kills while starting"] += 1
         server.start()
+        if ledger.backups and kill % RESTORE_EVERY == 0:
+            restored(home, server, ledger, ledger.backups.pop(), figures)
+        prune(ledger)
         faults = Audit(server, ledger, figures).run()
         if faults:
             print(f"kill {kill}: {len(faults)} faults")
@@ -473,7 +578,7 @@ def main():
         server = home.server("--fsync", asked.fsync, *small).start()
         with server.client() as client:
             client.call("QUEUE.SET", QUEUE, json.dumps(SETTINGS))
-        faults = kill_rounds(server, ledger, chance, asked.kills, figures)
+        faults = kill_rounds(home, server, ledger, chance, asked.kills, figures)
         if not faults:
             counts = work_off(server, ledger, chance)
             faults = Audit(server, ledger, figures).run()
@@ -485,11 +590,13 @@ def main():
         assert server.stop() == 0, "the server did not stop well"
         snapshots = server.log.read_text(errors="replace").count("covers the log before position")
         assert snapshots > asked.kills // 10, f"only {snapshots} snapshots were made"
+        tried = figures.pop("restored backups")
+        assert tried >= asked.kills // RESTORE_EVERY // 2, f"only {tried} backups were restored"
     calls = ", ".join(f"{count} {what}" for what, count in sorted(ledger.calls.items()))
     unknown = ", ".join(f"{count} {what}" for what, count in sorted(figures.items()))
     books = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     print(f"{asked.kills} kills in {time.monotonic() - begin:.1f} s; {calls}")
-    print(f"{snapshots} snapshots were made meanwhile")
+    print(f"{snapshots} snapshots were made meanwhile, {tried} backups restored and served")
     print(f"sent again after a kill: {unknown}")
     print(f"the feed: {feed['starts']} starts, {feed['leases']} leases, tokens only grew, nothing completed twice")
     print(f"in the end: {books}")

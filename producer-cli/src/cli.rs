@@ -10,7 +10,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use queue_core::EngineUrl;
 use queue_core::model::{Context, Error};
 
-use crate::commands::{completions, dead, dev, enqueue, init, job, journal, operation, ping, queue, stats, watch};
+use crate::commands::{
+    backup, completions, dead, dev, enqueue, init, job, journal, operation, ping, queue, stats, watch,
+};
 use crate::failure::{Failure, USAGE};
 
 /// Where the jobs are if nobody says.
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Stats(stats::StatsArgs),
     Watch(watch::WatchArgs),
     Ping(ping::PingArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Init(init::InitArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -194,6 +198,9 @@ mod tests {
             "stats --json",
             "watch --queue q --from 0 --limit 9",
             "ping --count 9",
+            "backup",
+            "backup before-upgrade --json",
+            "restore backups/nightly data",
             "init",
             "init directory",
             "dev --data d --listen 127.0.0.1:0 --config handlers.toml",

@@ -278,8 +278,10 @@ fn place(calls: &[Call], point: usize, loss: Loss) -> Place {
         | Call::Truncate { .. }
         | Call::Allocate { .. }
         | Call::Rename { .. }
+        | Call::Link { .. }
         | Call::Remove { .. }
-        | Call::SyncDirectory => Place::Rotation,
+        | Call::RemoveDirectory { .. }
+        | Call::SyncDirectory { .. } => Place::Rotation,
     }
 }
 

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use queue_core::engine::{Answer, Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
 use queue_core::model::{
-    Added, Backoff, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobOptions, JobRef, JobState,
-    LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word, WorkerView,
+    Added, Backoff, BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobOptions, JobRef,
+    JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word, WorkerView,
 };
 use queue_core::{Queue, connect};
 
@@ -148,6 +148,9 @@ impl Engine for Lossy {
     }
     async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
         self.0.workers().await
+    }
+    async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {
+        self.0.backup(name).await
     }
     async fn close(&self) -> Result<(), Error> {
         self.0.close().await

@@ -2,6 +2,7 @@
 //!
 //! Reading values is `parse`'s business, showing answers `render`'s.
 
+pub(crate) mod backup;
 pub(crate) mod bulk;
 pub(crate) mod completions;
 pub(crate) mod dead;
@@ -33,6 +34,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Operation(command) => operation::run(command, &mut app).await,
         Command::Stats(args) => stats::run(&args, &mut app).await,
         Command::Watch(args) => watch::run(args, &mut app).await,
+        Command::Backup(args) => backup::run(args, &mut app).await,
+        Command::Restore(args) => backup::restore(&args, &mut app),
         Command::Ping(args) => ping::run(&args, &cli.common.engine, &mut app).await,
         Command::Init(args) => init::run(&args, &mut app),
         Command::Dev(args) => dev::run(args, &mut app).await,

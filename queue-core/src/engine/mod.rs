@@ -15,13 +15,13 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use ext::EngineExt;
 pub use local::{
     Begin, Dump, DumpFilter, Dumped, DumpedEvent, EVENT_KINDS, LocalEngine, LocalOptions, PastEngine, PastError,
-    offline,
+    offline, restore,
 };
 pub use remote::RemoteEngine;
 
 use crate::model::{
-    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply,
-    WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
+    Reply, WorkerView,
 };
 
 /// The answer to one command.
@@ -51,6 +51,9 @@ pub type Answer = Result<Reply, Error>;
 /// 14. **Events**: every change stands in the feed, once, in the order in which it happened; a cursor goes on exactly
 ///     where its page ended.
 /// 15. **Final failure**: after a failed write every call answers `UNKNOWN`, and nothing is retried.
+/// 16. **Backups**: a backup has everything that was acknowledged before it was asked for, and of what came later a prefix,
+///     whole commands only; the engine goes on meanwhile. What starts from it has no lease that can be settled, and hands
+///     out no token that the original handed out.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// What this engine offers beyond the contract; the conformance suite picks its cases from it.
@@ -92,6 +95,16 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The workers that beat within the last 60 s, by name.
     async fn workers(&self) -> Result<Vec<WorkerView>, Error>;
+
+    /// Makes a backup of this name (1 to 200 bytes, no slash; by default the UTC time) where the engine keeps its backups,
+    /// and answers what it came to. It waits for a snapshot that is being made; it goes on when the call is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `UNSUPPORTED` if the engine can't ([`Capabilities::backup`]); `BADARG` for a name that is none; `STATE` for one that
+    /// is taken, while another backup is made, and where the disk does not let it: the message says what to do. Then there
+    /// is no such backup. `UNKNOWN` if the reply was lost.
+    async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error>;
 
     /// Finishes what is open, syncs, and gives the store free. Calls that wait, and later ones, answer `UNREACHABLE`.
     /// Idempotent.

@@ -89,11 +89,12 @@ impl<S: Storage> Journal<S> {
     /// Hands out the making of a snapshot of everything before the segment in use, which appending does not wait for.
     /// Readers may go back `history_bytes` from there, and at least as far as the generation before.
     ///
-    /// `None` if the segment in use is the one that the newest snapshot ends at, if one is being made, or if the journal
-    /// has failed.
+    /// `None` if the segment in use is the one that the newest snapshot ends at, if one is being made, or a backup, or if
+    /// the journal has failed.
     pub fn begin_compaction(&mut self, history_bytes: u64) -> Option<Compaction<S>> {
         let current = self.current.as_ref()?.number;
-        if self.failed.is_some() || self.compacting.is_some() || current == self.manifest.newest.first_segment {
+        let busy = self.compacting.is_some() || self.backing_up.is_some();
+        if self.failed.is_some() || busy || current == self.manifest.newest.first_segment {
             return None;
         }
         let stop = Arc::clone(self.compacting.insert(Arc::default()));
@@ -104,9 +105,10 @@ impl<S: Storage> Journal<S> {
         Some(Compaction { storage, manifest, kept, history_bytes, reader, stop, _lock: lock })
     }
 
-    /// Lets the compaction that runs, if one does, end without a snapshot as soon as it looks; it is taken back as any other.
-    pub fn stop_compaction(&self) {
-        if let Some(stop) = &self.compacting {
+    /// Lets the compaction or backup that runs, if one does, come to nothing as soon as it looks; it is taken back as any
+    /// other.
+    pub fn stop_background(&self) {
+        for stop in [&self.compacting, &self.backing_up].into_iter().flatten() {
             stop.store(true, Ordering::Relaxed);
         }
     }

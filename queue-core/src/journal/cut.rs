@@ -12,7 +12,8 @@ use super::format::{Manifest, offset_in_segment};
 use super::recovery::{Candidate, Log, Recovered, shared};
 use super::scan::Window;
 use super::segments::{
-    MANIFEST_FILE, Preparation, SEGMENT_SUFFIX, SET_ASIDE_PREFIX, Segment, TEMPORARY_SUFFIX, TORN_PREFIX, segment_bytes,
+    MANIFEST_FILE, Preparation, RESTORING_FILE, SEGMENT_SUFFIX, SET_ASIDE_PREFIX, Segment, TEMPORARY_SUFFIX,
+    TORN_PREFIX, segment_bytes,
 };
 use super::snapshot::SNAPSHOT_PREFIX;
 use super::storage::{Storage, StorageFile, write_zeros};
@@ -182,7 +183,7 @@ fn remove_leftovers<S: Storage>(storage: &S, manifest: &Manifest) -> Result<(), 
                 || prefixes.iter().any(|ours| name.starts_with(ours))
         })
     };
-    for name in names.iter().filter(|name| ours(name) || is_replaced(manifest, name)) {
+    for name in names.iter().filter(|name| ours(name) || is_replaced(manifest, name) || *name == RESTORING_FILE) {
         storage.remove(name).map_err(Failure::of("remove", name))?;
     }
     Ok(())

@@ -50,6 +50,44 @@ pub enum JournalError {
         /// The version found.
         version: u32,
     },
+    /// The manifest has a field that this version does not know, and that changes what the store is.
+    #[error(
+        "{directory} has a MANIFEST with field {field}, which this program does not know: use the program that wrote it"
+    )]
+    UnknownField {
+        /// The data directory.
+        directory: String,
+        /// The field's number.
+        field: u16,
+    },
+    /// What was being restored here is not whole yet. Restoring again helps.
+    #[error(
+        "{directory} holds a restore that did not come to its end: run it again, longshore restore BACKUP {directory}"
+    )]
+    HalfRestored {
+        /// The directory.
+        directory: String,
+    },
+    /// There is something already where a backup or a restored store is to go. Nothing was changed.
+    #[error("{place} is there already; {hint}")]
+    Taken {
+        /// The directory.
+        place: String,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// What should be restored, or was just copied, is not whole. Nothing was made of it.
+    #[error("{file} of {backup} is damaged at offset {offset}: {damage}; nothing was restored: use another backup")]
+    BackupDamaged {
+        /// The backup's directory.
+        backup: String,
+        /// The file in it.
+        file: String,
+        /// Offset in the file, bytes.
+        offset: u64,
+        /// What is wrong there.
+        damage: Damage,
+    },
     /// Bytes that were synced are not what was written. Retrying does not help.
     #[error(
         "{file} is damaged at offset {offset} (position {position}): {damage}; \
@@ -120,8 +158,8 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
-    /// The journal was closed while a snapshot was made: it is given up, and nothing is lost.
-    #[error("the journal was closed while a snapshot was being made")]
+    /// The journal was closed while a snapshot or a backup was made: it is given up, and nothing is lost.
+    #[error("the journal was closed while a snapshot or a backup was being made")]
     Stopped,
     /// A write or sync failed: what was appended since the last success may or may not be stored.
     ///

@@ -4,6 +4,7 @@
 //! Delays are durations added to each sync of a file; counts begin at zero.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,9 @@ pub enum Call {
     Create,
     Open,
     Rename,
+    Link,
     Remove,
+    RemoveDirectory,
     SyncDirectory,
     Length,
     Read,
@@ -31,14 +34,16 @@ pub enum Call {
 
 impl Call {
     /// Every kind of call.
-    pub const ALL: [Call; 13] = [
+    pub const ALL: [Call; 15] = [
         Call::MakeDirectory,
         Call::Lock,
         Call::List,
         Call::Create,
         Call::Open,
         Call::Rename,
+        Call::Link,
         Call::Remove,
+        Call::RemoveDirectory,
         Call::SyncDirectory,
         Call::Length,
         Call::Read,
@@ -206,6 +211,14 @@ impl<S: Storage> Storage for FaultyStorage<S> {
     type File = FaultyFile<S::File>;
     type Lock = S::Lock;
 
+    fn path(&self) -> &Path {
+        self.below.path()
+    }
+
+    fn at(&self, directory: &Path) -> FaultyStorage<S> {
+        FaultyStorage { below: self.below.at(directory), plan: Arc::clone(&self.plan) }
+    }
+
     fn place(&self) -> String {
         self.below.place()
     }
@@ -250,9 +263,19 @@ impl<S: Storage> Storage for FaultyStorage<S> {
         self.below.rename(from, to)
     }
 
+    fn link(&self, name: &str, to: &FaultyStorage<S>) -> io::Result<()> {
+        self.plan.count(Call::Link, name)?;
+        self.below.link(name, &to.below)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.plan.count(Call::Remove, name)?;
         self.below.remove(name)
+    }
+
+    fn remove_directory(&self, name: &str) -> io::Result<()> {
+        self.plan.count(Call::RemoveDirectory, name)?;
+        self.below.remove_directory(name)
     }
 
     fn sync_directory(&self) -> io::Result<()> {

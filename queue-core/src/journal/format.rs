@@ -19,6 +19,12 @@ pub(super) const MANIFEST_MAGIC: [u8; 8] = *b"LSHMANIF";
 pub(super) const SEGMENT_MAGIC: [u8; 8] = *b"LSHSEGMT";
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"LSFR";
 
+/// A field of the manifest: the store is a backup, and its log ends at this position.
+const FIELD_BACKUP: u16 = 1;
+/// Set in a field's number: who does not know it may pass over it.
+const FIELD_SKIPPABLE: u16 = 1 << 15;
+const FIELD_HEAD_BYTES: usize = 6;
+
 const MANIFEST_HEAD_BYTES: usize = 28;
 const GENERATION_HEAD_BYTES: usize = 16;
 /// A manifest without a snapshot; names of snapshots and a second generation make it longer.
@@ -103,6 +109,9 @@ pub(super) struct Manifest {
     pub(super) newest: Generation,
     /// What it would have begun with before the last compaction; kept whole, should the newest snapshot be damaged.
     pub(super) before: Option<Generation>,
+    /// Set in a backup, and in what was restored from one until it has started: where its log ends. All leases end with
+    /// that start, since the store that it was made of may have gone on.
+    pub(super) backup_end: Option<Position>,
 }
 
 /// A snapshot and the place in the log from which it is gone on.
@@ -121,6 +130,8 @@ pub(super) struct Generation {
 pub(super) enum ManifestFault {
     Foreign,
     Version(u32),
+    /// A field that this version does not know and may not pass over.
+    Field(u16),
     Damaged,
 }
 
@@ -128,7 +139,19 @@ impl Manifest {
     /// The manifest of a new store: no snapshot, and a log that begins with segment 1.
     pub(super) fn new(store_salt: u64) -> Manifest {
         let newest = Generation { snapshot: None, first_segment: 1, first_position: Position::ZERO };
-        Manifest { store_salt, oldest_segment: 1, newest, before: None }
+        Manifest { store_salt, oldest_segment: 1, newest, before: None, backup_end: None }
+    }
+
+    /// What a backup of this store begins with: the newest generation and nothing before it.
+    pub(super) fn of_backup(&self, end: Position) -> Manifest {
+        let newest = self.newest.clone();
+        Manifest {
+            store_salt: self.store_salt,
+            oldest_segment: newest.first_segment,
+            newest,
+            before: None,
+            backup_end: Some(end),
+        }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -145,6 +168,9 @@ impl Manifest {
             bytes.extend_from_slice(&generation.first_position.get().to_le_bytes());
             bytes.extend_from_slice(&u32::try_from(name.len()).expect("a file name is short").to_le_bytes());
             bytes.extend_from_slice(name.as_bytes());
+        }
+        if let Some(end) = self.backup_end {
+            push_field(&mut bytes, FIELD_BACKUP, &end.get().to_le_bytes());
         }
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());
@@ -164,7 +190,6 @@ impl Manifest {
         if bytes.len() < MANIFEST_BYTES_MIN || crc32c::crc32c(body) != u32_at(checksum, 0) {
             return Err(ManifestFault::Damaged);
         }
-        // What stands behind the generations, fields of later versions that this one can do without, is passed over.
         let mut rest = &body[MANIFEST_HEAD_BYTES..];
         let mut generation = || Generation::split_from(&mut rest).ok_or(ManifestFault::Damaged);
         let (newest, before) = match u32_at(bytes, 24) {
@@ -172,7 +197,20 @@ impl Manifest {
             2 => (generation()?, Some(generation()?)),
             _ => return Err(ManifestFault::Damaged),
         };
-        Ok(Manifest { store_salt: u64_at(bytes, 16), oldest_segment: u32_at(bytes, 12), newest, before })
+        let (store_salt, oldest_segment) = (u64_at(bytes, 16), u32_at(bytes, 12));
+        let mut manifest = Manifest { store_salt, oldest_segment, newest, before, backup_end: None };
+        while !rest.is_empty() {
+            let (number, value) = split_field(&mut rest).ok_or(ManifestFault::Damaged)?;
+            match number {
+                FIELD_BACKUP if value.len() == 8 && manifest.backup_end.is_none() => {
+                    manifest.backup_end = Some(Position::new(u64_at(value, 0)));
+                }
+                FIELD_BACKUP => return Err(ManifestFault::Damaged),
+                unknown if unknown & FIELD_SKIPPABLE != 0 => {}
+                unknown => return Err(ManifestFault::Field(unknown)),
+            }
+        }
+        Ok(manifest)
     }
 
     /// The salt of segment `number`: known without the segment's header, so that a search works where that is lost.
@@ -188,6 +226,19 @@ impl Manifest {
     pub(super) fn first_chain(&self) -> u32 {
         crc32c::crc32c(&self.store_salt.to_le_bytes())
     }
+}
+
+fn push_field(bytes: &mut Vec<u8>, number: u16, value: &[u8]) {
+    bytes.extend_from_slice(&number.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(value.len()).expect("a field is short").to_le_bytes());
+    bytes.extend_from_slice(value);
+}
+
+fn split_field<'a>(bytes: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
+    let (head, rest) = bytes.split_at_checked(FIELD_HEAD_BYTES)?;
+    let (value, rest) = rest.split_at_checked(u32_at(head, 2) as usize)?;
+    *bytes = rest;
+    Some((u16::from_le_bytes([head[0], head[1]]), value))
 }
 
 impl Generation {

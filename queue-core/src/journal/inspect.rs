@@ -5,6 +5,7 @@
 //! lock file; and that is made only in a directory that is a journal's.
 
 use std::io;
+use std::path::Path;
 
 use super::errors::JournalError;
 use super::format::{Manifest, offset_in_segment};
@@ -128,6 +129,14 @@ impl<S: Storage> Storage for ReadOnly<S> {
     type File = S::File;
     type Lock = Option<S::Lock>;
 
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn at(&self, directory: &Path) -> Self {
+        Self(self.0.at(directory))
+    }
+
     fn place(&self) -> String {
         self.0.place()
     }
@@ -164,7 +173,15 @@ impl<S: Storage> Storage for ReadOnly<S> {
         Err(refused())
     }
 
+    fn link(&self, _: &str, _: &Self) -> io::Result<()> {
+        Err(refused())
+    }
+
     fn remove(&self, _: &str) -> io::Result<()> {
+        Err(refused())
+    }
+
+    fn remove_directory(&self, _: &str) -> io::Result<()> {
         Err(refused())
     }
 

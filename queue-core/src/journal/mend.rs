@@ -126,7 +126,15 @@ impl<S: Storage> Inspection<S> {
     pub fn forget_history(&self) -> Result<Mended, JournalError> {
         let newest = self.manifest.newest.clone();
         let position = newest.first_position;
-        let manifest = Manifest { oldest_segment: newest.first_segment, newest, before: None, ..self.manifest.clone() };
+        // A backup stays one, whatever its log has lost.
+        let backup_end = self.manifest.backup_end.map(|end| end.min(newest.first_position));
+        let manifest = Manifest {
+            oldest_segment: newest.first_segment,
+            newest,
+            before: None,
+            backup_end,
+            ..self.manifest.clone()
+        };
         self.put_in_force(&manifest, position)
     }
 
@@ -341,7 +349,8 @@ impl<S: Storage> Mending<'_, S> {
         Preparation::<S>::new(number, SEGMENT_BYTES).finish(storage, self.beyond, 0)?;
         let newest =
             Generation { snapshot: Some(file.name.clone()), first_segment: number, first_position: self.beyond };
-        let manifest = Manifest { oldest_segment: number, newest, before: None, ..manifest.clone() };
+        let backup_end = manifest.backup_end.map(|end| end.min(newest.first_position));
+        let manifest = Manifest { oldest_segment: number, newest, before: None, backup_end, ..manifest.clone() };
         // A manifest that names it may be in force whatever this comes to; the next start removes what none names.
         file.stays = true;
         self.inspection.put_in_force(&manifest, self.beyond)

@@ -5,6 +5,7 @@
 //! Invariants: a position is a byte address in the endless log and never changes; what was synced comes back, in order,
 //! and whole frames only; after a failed write or sync nothing is retried. `docs/journal.md` draws the format.
 
+mod backup;
 mod commit;
 mod compaction;
 mod cut;
@@ -16,6 +17,7 @@ mod inspect;
 mod mend;
 mod reader;
 mod recovery;
+mod restore;
 mod scan;
 mod segments;
 #[cfg(any(test, feature = "testkit"))]
@@ -25,6 +27,7 @@ mod storage;
 mod verify;
 mod writer;
 
+pub use backup::{BackedUp, Backup};
 pub use commit::{Commit, Committed, FinishedSync, PendingSync};
 pub use compaction::{Cleanup, Compacted, Compaction};
 pub use errors::JournalError;
@@ -33,6 +36,7 @@ pub use inspect::{Inspection, ReadOnly, Torn};
 pub use mend::{Base, Mended, Mending};
 pub use reader::{Chunk, Reader};
 pub use recovery::{Recovered, VisitError, Visitor};
+pub use restore::{Restored, restore};
 pub use segments::{Full, Maintained, Maintenance};
 pub use snapshot::{SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
 pub use storage::{DirStorage, LockFailure, Storage, StorageFile};

@@ -16,7 +16,9 @@ use super::format::{
     offset_in_segment,
 };
 use super::scan::{self, Span, Walk, Window};
-use super::segments::{MANIFEST_FILE, Preparation, TEMPORARY_SUFFIX, segment_bytes, segment_name, segment_number};
+use super::segments::{
+    MANIFEST_FILE, Preparation, RESTORING_FILE, TEMPORARY_SUFFIX, segment_bytes, segment_name, segment_number,
+};
 use super::snapshot::SnapshotHeader;
 use super::storage::{LOCK_FILE, LockFailure, Storage, StorageFile};
 use super::{Journal, Options, Position, Record};
@@ -70,6 +72,9 @@ impl Visitor for RecordsOnly<'_> {
 pub struct Recovered {
     /// Whether the directory was new.
     pub created: bool,
+    /// Whether it is a backup, or what was restored from one, that starts for the first time: all leases are to end, and
+    /// then [`Journal::forget_backup`] is to be called, before anything is served.
+    pub restored: bool,
     /// Where the snapshot ends that the log was gone on from, if there is one.
     pub snapshot: Option<Position>,
     /// Where the log ended; the next frame begins at or shortly after it.
@@ -152,6 +157,7 @@ fn open_here<S: Storage>(
     let log = replay(&storage, &manifest, visitor)?;
     let mut recovered = log.recovered();
     recovered.created = created;
+    recovered.restored = manifest.backup_end.is_some();
     let start = cut::settle(&storage, &options, manifest, log, lock, &mut recovered)?;
     let has_frames = start.current.is_some();
     let mut journal = Journal::start(storage, options, start);
@@ -166,6 +172,7 @@ impl<F> Log<F> {
     pub(super) fn recovered(&self) -> Recovered {
         Recovered {
             created: false,
+            restored: false,
             snapshot: self.snapshot.map(|(snapshot, _)| snapshot.position),
             end: self.end,
             frames: self.frames,
@@ -178,7 +185,7 @@ impl<F> Log<F> {
     }
 
     /// Whether the last frame is a seal and nothing stands behind it; also a log that never had a frame.
-    fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         let tail_used = self.last.as_ref().is_some_and(|(_, used)| {
             let first = self.spans.last().expect("the last segment has a span").1;
             // A segment with a header and no frame was being begun.
@@ -205,6 +212,9 @@ pub(super) fn survey<S: Storage>(storage: &S) -> Result<Option<Manifest>, Journa
     let names = storage.list().map_err(Failure::of("list", &storage.place()))?;
     if names.iter().any(|name| name == MANIFEST_FILE) {
         return read_manifest(storage).map(Some);
+    }
+    if names.iter().any(|name| name == RESTORING_FILE) {
+        return Err(JournalError::HalfRestored { directory: storage.place() });
     }
     let first = segment_name(1);
     let ours =
@@ -245,6 +255,7 @@ pub(super) fn read_manifest<S: Storage>(storage: &S) -> Result<Manifest, Journal
         Err(ManifestFault::Version(version)) => {
             Err(JournalError::UnknownVersion { directory, file: MANIFEST_FILE.to_owned(), version })
         }
+        Err(ManifestFault::Field(field)) => Err(JournalError::UnknownField { directory, field }),
         Err(ManifestFault::Foreign | ManifestFault::Damaged) => Err(damaged(storage, MANIFEST_FILE, Damage::Manifest)),
     }
 }
@@ -320,7 +331,11 @@ pub(super) fn replay<S: Storage>(
         }
     }
     log.judge(storage)?;
-    Ok(log)
+    match manifest.backup_end {
+        // Its end was synced when its manifest was written.
+        Some(end) if log.end < end => Err(log.corrupt(storage, end)),
+        _ => Ok(log),
+    }
 }
 
 /// Hands the snapshot that the manifest names to the visitor.
@@ -444,7 +459,7 @@ impl<F: StorageFile> Log<F> {
 
     /// Where the log breaks off: behind its last frame, or in the next segment's header if nothing but zeros stands there
     /// and that segment has content.
-    fn place_of_damage(&self) -> (String, u64, Damage) {
+    pub(super) fn place_of_damage(&self) -> (String, u64, Damage) {
         let behind = self.last.as_ref().zip(self.spans.last()).map(|((last, used), (_, first))| {
             let end = offset_in_segment(self.end, *first);
             (last.name.clone(), end, *used <= end && self.stop == Damage::Missing)

@@ -18,6 +18,8 @@ const ALLOCATION_STEP_BYTES: u64 = 1 << 20;
 const PREPARATION_RETRY_MS: u64 = 1000;
 
 pub(super) const MANIFEST_FILE: &str = "MANIFEST";
+/// There while a directory is being restored into.
+pub(super) const RESTORING_FILE: &str = "RESTORING";
 pub(super) const SEGMENT_SUFFIX: &str = ".segment";
 pub(super) const TEMPORARY_SUFFIX: &str = ".new";
 pub(super) const SET_ASIDE_PREFIX: &str = "set-aside-";

@@ -1,4 +1,4 @@
-//! The disk as the journal sees it: one directory of files, and what has to be synced.
+//! The disk as the journal sees it: a directory of files, others beside it, and what has to be synced.
 //!
 //! Leaves every decision (names, order, what a failure means) to the journal.
 //! Invariant: nothing here retries or hides a failed write or sync.
@@ -27,6 +27,10 @@ pub trait Storage: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Proof of being the directory's only owner; given up when dropped.
     type Lock: std::fmt::Debug + Send + Sync + 'static;
 
+    /// The directory.
+    fn path(&self) -> &Path;
+    /// Another directory of the same kind; nothing is touched yet.
+    fn at(&self, directory: &Path) -> Self;
     /// The directory's name, for messages.
     fn place(&self) -> String;
     /// Makes the directory if it is missing. An empty or existing one is left as it is.
@@ -44,10 +48,14 @@ pub trait Storage: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn open(&self, name: &str) -> io::Result<Self::File>;
     /// Opens an existing file for reading alone.
     fn open_to_read(&self, name: &str) -> io::Result<Self::File>;
-    /// Gives a file another name, replacing what had it.
+    /// Gives a file another name, replacing what had it; or a directory, and with it all that is in it.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives a file the same name in another directory, too: one content under two names. Not every system can.
+    fn link(&self, name: &str, to: &Self) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_directory(&self, name: &str) -> io::Result<()>;
     /// Makes the names durable.
     fn sync_directory(&self) -> io::Result<()>;
 }
@@ -89,16 +97,19 @@ impl DirStorage {
     pub fn new(directory: impl Into<PathBuf>) -> DirStorage {
         DirStorage { directory: Arc::new(directory.into()) }
     }
-
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.directory
-    }
 }
 
 impl Storage for DirStorage {
     type File = File;
     type Lock = File;
+
+    fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    fn at(&self, directory: &Path) -> DirStorage {
+        DirStorage::new(directory)
+    }
 
     fn place(&self) -> String {
         self.directory.display().to_string()
@@ -160,8 +171,16 @@ impl Storage for DirStorage {
         fs::rename(self.directory.join(from), self.directory.join(to))
     }
 
+    fn link(&self, name: &str, to: &DirStorage) -> io::Result<()> {
+        fs::hard_link(self.directory.join(name), to.directory.join(name))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.directory.join(name))
+    }
+
+    fn remove_directory(&self, name: &str) -> io::Result<()> {
+        fs::remove_dir(self.directory.join(name))
     }
 
     fn sync_directory(&self) -> io::Result<()> {

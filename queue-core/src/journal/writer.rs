@@ -35,7 +35,7 @@ const BUFFER_KEPT_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Journal<S: Storage> {
     pub(super) storage: S,
-    options: Options,
+    pub(super) options: Options,
     pub(super) manifest: Manifest,
     pub(super) shared: Arc<Shared>,
     open: OpenFrame,
@@ -63,17 +63,19 @@ pub struct Journal<S: Storage> {
     pub(super) failed: Option<JournalError>,
     /// Set while a snapshot is being made; raised, it ends that.
     pub(super) compacting: Option<Arc<AtomicBool>>,
+    /// Likewise while a backup is being made.
+    pub(super) backing_up: Option<Arc<AtomicBool>>,
     /// Length of the snapshot that a start begins with; 0 without one.
     pub(super) snapshot_bytes: u64,
     /// How far the log was when the making of a snapshot was last given up.
     pub(super) given_up_at: Position,
-    /// Shared with a compaction, which may outlive the journal for as long as it takes to notice.
+    /// Shared with a compaction or backup, which may outlive the journal for as long as it takes to notice.
     pub(super) lock: Arc<S::Lock>,
 }
 
 impl<S: Storage> Drop for Journal<S> {
     fn drop(&mut self) {
-        self.stop_compaction();
+        self.stop_background();
     }
 }
 
@@ -175,6 +177,7 @@ impl<S: Storage> Journal<S> {
             unsynced_since: None,
             failed: None,
             compacting: None,
+            backing_up: None,
             snapshot_bytes: start.snapshot_bytes,
             given_up_at: Position::ZERO,
             lock: Arc::new(start.lock),
@@ -227,9 +230,9 @@ impl<S: Storage> Journal<S> {
         self.open.payload_bytes() > FRAME_BYTES_MAX - COMMAND_BYTES_MAX
     }
 
-    /// Whether a commit, a sync or a step of maintenance runs that has to be finished before [`Journal::close`].
+    /// Whether a commit, a sync, a step of maintenance, a compaction or a backup runs that has to be finished before [`Journal::close`].
     pub fn is_busy(&self) -> bool {
-        self.committing || self.syncing || self.maintaining || self.compacting.is_some()
+        self.committing || self.syncing || self.maintaining || self.compacting.is_some() || self.backing_up.is_some()
     }
 
     /// The number of the segment in use.
@@ -398,6 +401,20 @@ impl<S: Storage> Journal<S> {
         self.leaving = true;
         self.commit_here(self.last_write_at, true)?;
         debug_assert!(self.segment() > Some(number), "a seal was written to the next segment");
+        Ok(())
+    }
+
+    /// Makes what was committed durable here and now, while neither a commit nor a sync runs.
+    pub(super) fn sync_here(&mut self) -> Result<(), JournalError> {
+        assert!(!self.committing && !self.syncing, "nothing else writes");
+        if self.synced < self.written {
+            let synced = self.current.as_ref().map_or(Ok(()), |segment| segment.sync());
+            self.unless_failed(synced)?;
+            // A segment is synced when it is left, so that only the one in use was not.
+            self.synced = self.written;
+            self.unsynced_since = None;
+            self.move_frontier(self.last_write_at);
+        }
         Ok(())
     }
 

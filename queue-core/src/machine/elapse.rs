@@ -12,6 +12,9 @@ const LONG_MS: u64 = 86_400_000;
 const HOLD_MS: u64 = 3_600_000;
 /// A wall clock that moved by more than this against the steady one is an event.
 const JUMP_MS: u64 = 60_000;
+/// A restored store's epoch is ahead by at least this, and by what chance says of this many ...
+const AHEAD: u32 = 1 << 17;
+const AHEAD_BY_CHANCE: u64 = 1 << 20;
 /// Most ids forgotten in one event.
 const FORGET: usize = 1_000;
 
@@ -28,12 +31,24 @@ impl Machine {
     ///
     /// Returns whether removal by age now holds for an hour because more than a day has passed.
     pub fn start(&mut self, now: Now, chance: &mut Chance, sink: &mut impl Sink) -> bool {
+        self.start_ahead(now, chance, sink, 0)
+    }
+
+    /// As [`Machine::start`], of a store restored from a backup. The one that this was made of may have gone on since, may
+    /// have started more often than seconds passed, and other stores may be restored from the same backup: the epoch is
+    /// ahead of what any of these has come to, so that no token returns.
+    pub fn start_restored(&mut self, now: Now, chance: &mut Chance, sink: &mut impl Sink) -> bool {
+        let ahead = AHEAD + (chance.next_u64() % AHEAD_BY_CHANCE) as u32;
+        self.start_ahead(now, chance, sink, ahead)
+    }
+
+    fn start_ahead(&mut self, now: Now, chance: &mut Chance, sink: &mut impl Sink, ahead: u32) -> bool {
         if !self.key_set {
             self.emit(now, sink, &Event::StoreCreated { key: [chance.next_u64(), chance.next_u64()] });
         }
         let away = now.steady.saturating_sub(self.steady).max(self.wall().abs_diff(now.wall));
         let held = away > LONG_MS;
-        let epoch = (self.last_token.epoch() + 1).max((now.wall / 1_000) as u32);
+        let epoch = (self.last_token.epoch() + 1).max((now.wall / 1_000) as u32) + ahead;
         let removal_from = if held { now.steady + HOLD_MS } else { 0 };
         self.emit(now, sink, &Event::Started { epoch, wall: now.wall, removal_from });
         held

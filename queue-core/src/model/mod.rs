@@ -5,6 +5,7 @@
 //! rules live in `machine`, bytes in `journal`.
 
 mod backoff;
+mod backup;
 pub mod base64;
 mod check;
 mod command;
@@ -23,6 +24,7 @@ pub mod typed;
 mod worker;
 
 pub use backoff::{Backoff, BackoffKind};
+pub use backup::{BackupReport, RestoreReport};
 pub use check::is_name;
 pub use command::{
     BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,

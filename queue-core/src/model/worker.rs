@@ -81,4 +81,6 @@ pub struct Capabilities {
     /// A reply can get lost on its way, so that an enqueue may have to be sent again; that is safe only where every
     /// job has an id. `false` where caller and engine share a process.
     pub resends: bool,
+    /// Backups can be made of it while it runs.
+    pub backup: bool,
 }

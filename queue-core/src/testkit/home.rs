@@ -40,6 +40,11 @@ pub trait Home: Send + Sync + 'static {
         drop(engine);
     }
 
+    /// Restores a backup that the engine made to another place and opens it there. Needed by the group `durable`.
+    async fn open_backup(&self, name: &str) -> Arc<dyn Engine> {
+        missing(&format!("open_backup {name}"))
+    }
+
     /// Makes every later write to the store fail, until it is opened again. Needed by the group `faults`.
     fn fail_writes(&self) {
         missing("fail_writes");

@@ -18,6 +18,11 @@ macro_rules! engine_conformance {
     (@every $factory:path) => {
         $crate::verbs_by_states!($factory);
         $crate::engine_conformance! { @cases $factory;
+            backups {
+                a_backup_is_made_or_refused_by_name,
+                a_backups_name_is_one_plain_component_and_given_once,
+                one_backup_at_a_time,
+            }
             batches {
                 a_queue_is_made_by_its_first_job,
                 a_batch_gets_ascending_numbers_in_its_order,
@@ -406,6 +411,10 @@ macro_rules! engine_conformance {
     };
     (@durable $factory:path) => {
         $crate::engine_conformance! { @cases $factory;
+            restores {
+                clause_16_a_backup_under_load_has_what_was_acknowledged_and_a_whole_beginning_of_the_rest,
+                clause_16_what_starts_from_a_backup_has_no_lease_and_returns_no_token,
+            }
             durable {
                 promise_1_acknowledged_enqueues_and_settlements_survive_kill_9,
                 clause_1_everything_about_a_job_survives_a_clean_restart,
@@ -495,6 +504,8 @@ mod tests {
 
     #[test]
     fn every_case_stands_in_a_group() {
+        check_listed("backups", include_str!("backups.rs"));
+        check_listed("restores", include_str!("restores.rs"));
         check_listed("batches", include_str!("batches.rs"));
         check_listed("beats", include_str!("beats.rs"));
         check_listed("bounds", include_str!("bounds.rs"));

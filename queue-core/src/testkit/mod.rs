@@ -8,6 +8,7 @@ mod home;
 mod list;
 mod rig;
 
+pub mod backups;
 pub mod batches;
 pub mod beats;
 pub mod bounds;
@@ -28,6 +29,7 @@ pub mod order;
 pub mod pages;
 pub mod promises;
 pub mod restarts;
+pub mod restores;
 pub mod retries;
 pub mod search;
 pub mod settings;

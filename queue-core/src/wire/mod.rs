@@ -9,6 +9,7 @@ mod add;
 mod arguments;
 mod feed;
 mod job;
+mod journal;
 mod lease;
 mod operation;
 mod queue;
@@ -57,6 +58,11 @@ pub enum Request {
     Beat(Box<Beat>),
     /// Reads the registry of workers.
     Workers,
+    /// Makes a backup of this name, or one called by its time.
+    Backup {
+        /// 1 to 200 bytes.
+        name: Option<String>,
+    },
 }
 
 impl Request {
@@ -66,6 +72,7 @@ impl Request {
             Self::Lease(request) => request.wait_ms > 0,
             Self::Wait { timeout_ms, .. } => *timeout_ms > 0,
             Self::Events { wait_ms, .. } => *wait_ms > 0,
+            Self::Backup { .. } => true,
             Self::Execute(_) | Self::Beat(_) | Self::Workers => false,
         }
     }
@@ -121,6 +128,7 @@ pub fn encode(request: &Request, context: &Context, out: &mut BytesMut) -> Form 
         Request::Events { cursor, limit, wait_ms } => feed::encode_events(cursor.as_deref(), *limit, *wait_ms, out),
         Request::Beat(beat) => feed::encode_beat(beat, out),
         Request::Workers => feed::encode_workers(out),
+        Request::Backup { name } => journal::encode_backup(name.as_deref(), out),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::values::{self, json, mismatch};
 use super::{add, lease, settle, verb};
-use crate::model::{Error, EventPage, Job, Orders, Reply, Word, WorkerView};
+use crate::model::{BackupReport, Error, EventPage, Job, Orders, Reply, Word, WorkerView};
 use crate::resp::{ReplyWriter, Value};
 
 /// How a reply looks: what a client must know to read it.
@@ -49,6 +49,8 @@ pub enum Form {
     Orders,
     /// JSON: the workers.
     Workers,
+    /// JSON: what a backup came to.
+    Backup,
 }
 
 /// Everything that an engine answers over the wire.
@@ -62,6 +64,8 @@ pub enum Response {
     Orders(Orders),
     /// To [`super::Request::Workers`].
     Workers(Vec<WorkerView>),
+    /// To [`super::Request::Backup`].
+    Backup(BackupReport),
 }
 
 impl From<Reply> for Response {
@@ -82,6 +86,7 @@ pub fn write(writer: &mut ReplyWriter<'_>, form: Form, answer: &Result<Response,
         Ok(Response::Events(page)) => put_json(writer, page),
         Ok(Response::Orders(orders)) => put_json(writer, orders),
         Ok(Response::Workers(workers)) => put_json(writer, workers),
+        Ok(Response::Backup(report)) => put_json(writer, report),
         Err(error) => write_error(writer, error),
     }
 }
@@ -154,6 +159,7 @@ pub fn read(form: Form, value: Value) -> Result<Response, Error> {
         Form::Events => return Ok(Response::Events(json(value)?)),
         Form::Orders => return Ok(Response::Orders(json(value)?)),
         Form::Workers => return Ok(Response::Workers(json(value)?)),
+        Form::Backup => return Ok(Response::Backup(json(value)?)),
     };
     Ok(Response::Reply(reply))
 }

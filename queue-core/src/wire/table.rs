@@ -4,7 +4,7 @@
 
 use super::add::{self, OptionsCache};
 use super::arguments::Arguments;
-use super::{Call, feed, job, lease, operation, queue, settle, verb};
+use super::{Call, feed, job, journal, lease, operation, queue, settle, verb};
 use crate::model::Error;
 
 /// What a command does to the store.
@@ -109,4 +109,5 @@ commands! {
     Read 2 "EVENTS.READ" " cursor|$ [COUNT n] [BLOCK ms]" "Reads the feed, perhaps after waiting for it." feed::parse_events;
     Read 1 "WORKER.LIST" "" "Shows the workers." feed::parse_workers;
     Read 1 "STATS" "" "Shows the store's totals." job::parse_stats;
+    Write 1 "JOURNAL.BACKUP" " [name]" "Makes a backup while everything goes on." journal::parse_backup;
 }

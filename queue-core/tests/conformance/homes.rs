@@ -1,12 +1,13 @@
 //! Homes of the local engines: memory, and log on a disk that can lose, fail and hold.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use queue_core::engine::{Clock, Engine, LocalEngine, LocalOptions, ManualClock};
-use queue_core::journal::FsyncPolicy;
 use queue_core::journal::faults::FaultyStorage;
 use queue_core::journal::sim::{Loss, SimDisk};
+use queue_core::journal::{FsyncPolicy, Storage, restore};
 use queue_core::testkit::Home;
 
 /// The wall clock when a case begins: 2026.
@@ -121,6 +122,14 @@ impl Home for LogHome {
     async fn power_cut(&self, engine: Arc<dyn Engine>) {
         // Nothing but what was synced.
         self.leave(engine, |disk| disk.after_power_loss(Loss::Everything));
+    }
+
+    async fn open_backup(&self, name: &str) -> Arc<dyn Engine> {
+        let disk = self.disk();
+        let restored = disk.at(Path::new(&format!("restored-{name}")));
+        restore(&disk.at(&Path::new("data-backups").join(name)), &restored, &mut |_, _| {}).expect("it is whole");
+        let (engine, _) = LocalEngine::on(restored, options(&self.clock)).expect("the store opens");
+        Arc::new(engine)
     }
 
     fn fail_writes(&self) {

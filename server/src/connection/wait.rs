@@ -90,6 +90,7 @@ async fn ask(engine: &dyn Engine, context: &Context, request: Request) -> Result
         Request::Events { cursor, limit, wait_ms } => Response::Events(engine.events(cursor, limit, wait_ms).await?),
         Request::Beat(beat) => Response::Orders(engine.beat(*beat).await?),
         Request::Workers => Response::Workers(engine.workers().await?),
+        Request::Backup { name } => Response::Backup(engine.backup(name).await?),
     })
 }
 

@@ -18,7 +18,7 @@ pub(super) fn weight(request: &Request) -> usize {
         Request::Execute(command) => weight_of(command),
         Request::Lease(_) => HANDS_OUT,
         Request::Wait { .. } | Request::Events { .. } | Request::Workers => SHOWS,
-        Request::Beat(_) => 1,
+        Request::Beat(_) | Request::Backup { .. } => 1,
     }
 }
 

@@ -15,7 +15,7 @@ use super::flags::{self, Settings};
 use super::wrong;
 use crate::config::Queues;
 
-const KEYS: &str = "engine, data, listen, admin, fsync, password-file, insecure-no-password, max-memory, segment-bytes, compact-after, history, log-format, [queues.NAME]";
+const KEYS: &str = "engine, data, listen, admin, fsync, password-file, insecure-no-password, max-memory, segment-bytes, compact-after, history, backups, log-format, [queues.NAME]";
 
 type Key<'i> = Spanned<Cow<'i, str>>;
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -100,6 +100,7 @@ impl Reader<'_> {
             "segment-bytes" => settings.segment_bytes = self.read(name, value, flags::segment_bytes),
             "compact-after" => settings.compact_after = self.read(name, value, flags::compact_after),
             "history" => settings.history = self.read(name, value, flags::history),
+            "backups" => settings.backups = self.path(name, value),
             "log-format" => settings.log_format = self.read(name, value, flags::log_format),
             unknown => self.fault(key.span().start, format!("{unknown} is no key of this file; allowed: {KEYS}")),
         }
@@ -198,6 +199,7 @@ mod tests {
             segment-bytes = "1mb"
             compact-after = "10mb"
             history = "none"
+            backups = "/srv/backups"
             log-format = "json"
 
             [queues.emails]
@@ -211,6 +213,7 @@ mod tests {
         assert_eq!(read.settings.engine, Some(EngineUrl::Log("/srv/jobs".into())));
         assert_eq!(read.settings.password_file.as_deref(), Some(Path::new("/etc/longshore/password")));
         assert_eq!((read.settings.admin.as_deref(), read.settings.max_memory), (Some("none"), Some(2 << 30)));
+        assert_eq!(read.settings.backups.as_deref(), Some(Path::new("/srv/backups")));
         let log = (read.settings.segment_bytes, read.settings.compact_after, read.settings.history);
         assert_eq!(log, (Some(1 << 20), Some(10 << 20), Some(u64::MAX)));
         let [(emails, settings), (other, _)] = read.queues.as_slice() else { panic!("{:?}", read.queues) };

@@ -48,6 +48,9 @@ pub struct Flags {
     /// Log before the last snapshot that stays for EVENTS.READ, or none for no bound [default: 1gb]
     #[arg(long, value_name = "SIZE", env = "LONGSHORE_HISTORY", value_parser = history)]
     history: Option<u64>,
+    /// Where JOURNAL.BACKUP makes backups [default: beside the directory of the jobs, DIR-backups]
+    #[arg(long, value_name = "DIR", env = "LONGSHORE_BACKUPS")]
+    backups: Option<PathBuf>,
     /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
     #[arg(long, value_name = "FORMAT", env = "LONGSHORE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -120,6 +123,7 @@ pub(super) struct Settings {
     pub(super) segment_bytes: Option<u64>,
     pub(super) compact_after: Option<u64>,
     pub(super) history: Option<u64>,
+    pub(super) backups: Option<PathBuf>,
     pub(super) log_format: Option<LogFormat>,
 }
 
@@ -136,6 +140,7 @@ impl From<Flags> for Settings {
             segment_bytes: flags.segment_bytes,
             compact_after: flags.compact_after,
             history: flags.history,
+            backups: flags.backups,
             log_format: flags.log_format,
         }
     }
@@ -155,6 +160,7 @@ impl Settings {
             segment_bytes: self.segment_bytes.or(other.segment_bytes),
             compact_after: self.compact_after.or(other.compact_after),
             history: self.history.or(other.history),
+            backups: self.backups.or(other.backups),
             log_format: self.log_format.or(other.log_format),
         }
     }

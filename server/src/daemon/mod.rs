@@ -76,6 +76,7 @@ fn options(settings: &Settings) -> LocalOptions {
         segment_bytes: settings.segment_bytes.unwrap_or(defaults.segment_bytes),
         compact_after: settings.compact_after.unwrap_or(defaults.compact_after),
         history: settings.history.unwrap_or(defaults.history),
+        backups: settings.backups.clone(),
         ..defaults
     }
 }

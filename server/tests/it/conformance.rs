@@ -53,15 +53,22 @@ impl Drop for Process {
 pub(crate) struct ServerHome {
     data: TempDir,
     process: Mutex<Option<Process>>,
+    /// Servers on restored backups.
+    others: Mutex<Vec<Process>>,
 }
 
 impl ServerHome {
     pub(crate) fn new() -> Self {
-        Self { data: tempfile::tempdir().expect("a directory"), process: Mutex::new(None) }
+        Self { data: tempfile::tempdir().expect("a directory"), process: Mutex::new(None), others: Mutex::default() }
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
         self.process.lock().expect("no holder panics")
+    }
+
+    /// The data directory; backups are beside it.
+    fn jobs(&self) -> String {
+        self.data.path().join("jobs").to_str().expect("a path of text").to_owned()
     }
 
     fn restart(&self) -> SocketAddr {
@@ -69,21 +76,24 @@ impl ServerHome {
         if let Some(running) = process.take() {
             running.stop();
         }
-        process.insert(Process::start(self.data.path().to_str().expect("a path of text"))).address
+        process.insert(Process::start(&self.jobs())).address
+    }
+}
+
+async fn connect(url: &str) -> Arc<dyn Engine> {
+    loop {
+        match queue_core::connect(url).await {
+            Ok(engine) => return engine,
+            Err(error) if error.word == Word::Loading => tokio::task::yield_now().await,
+            Err(error) => panic!("{url}: {error}"),
+        }
     }
 }
 
 #[async_trait]
 impl Home for ServerHome {
     async fn open(&self) -> Arc<dyn Engine> {
-        let url = format!("longshore://{}", self.restart());
-        loop {
-            match queue_core::connect(&url).await {
-                Ok(engine) => return engine,
-                Err(error) if error.word == Word::Loading => tokio::task::yield_now().await,
-                Err(error) => panic!("{url}: {error}"),
-            }
-        }
+        connect(&format!("longshore://{}", self.restart())).await
     }
 
     async fn waiting_calls(&self) -> Option<u64> {
@@ -91,6 +101,17 @@ impl Home for ServerHome {
         let info = Client::new(address).text("INFO");
         let line = info.lines().find_map(|line| line.strip_prefix("blocked_clients:")).expect("INFO tells");
         Some(line.trim().parse().expect("a number"))
+    }
+
+    async fn open_backup(&self, name: &str) -> Arc<dyn Engine> {
+        let data = self.data.path();
+        let restored = data.join("restored").join(name);
+        let backup = data.join("jobs-backups").join(name);
+        queue_core::engine::restore(backup, &restored, &mut |_, _| {}).expect("it is whole");
+        let process = Process::start(restored.to_str().expect("a path of text"));
+        let url = format!("longshore://{}", process.address);
+        self.others.lock().expect("no holder panics").push(process);
+        connect(&url).await
     }
 
     async fn crash(&self, engine: Arc<dyn Engine>) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use queue_core::engine::{Answer, Engine};
 use queue_core::model::{
-    Beat, Capabilities, Command, Context, Error, EventPage, Extension, Job, JobNumber, JobRef, LeaseOrder,
-    LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Extension, Job, JobNumber, JobRef,
+    LeaseOrder, LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word, WorkerView,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -238,7 +238,7 @@ impl State {
 #[async_trait]
 impl Engine for Desk {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { engine: "desk", durable: false, history: false, resends: !self.lock().here }
+        Capabilities { engine: "desk", durable: false, history: false, resends: !self.lock().here, backup: false }
     }
 
     async fn execute(&self, _: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
@@ -283,6 +283,10 @@ impl Engine for Desk {
 
     async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn backup(&self, _: Option<String>) -> Result<BackupReport, Error> {
+        unreachable!("a worker makes no backups")
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -194,7 +194,7 @@ impl<S: Storage> Shared<S> {
             {
                 let mut store = self.lock();
                 let busy = store.files.tail.journal().is_some_and(|journal| {
-                    journal.stop_compaction();
+                    journal.stop_background();
                     journal.is_busy()
                 });
                 if !busy {
@@ -270,7 +270,7 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
-    fn begin_commit(&mut self) -> Option<Commit<S>> {
+    pub(super) fn begin_commit(&mut self) -> Option<Commit<S>> {
         // A panic may have left half a command in the frame.
         if self.failed.is_some() {
             return None;

@@ -8,46 +8,23 @@
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 
 use super::recover::{BLOB_PART, event_of, fold, guarded, split_blob};
-use super::{Shared, Store, journal_error};
+use super::{Shared, Store, background, journal_error};
 use crate::journal::{
     Compacted, Compaction, JournalError, Position, Record, SnapshotReader, SnapshotWriter, Storage, VisitError,
 };
 use crate::machine::{Blob, Event, Machine, Restore};
 use crate::model::JournalStats;
 
-/// Makes a snapshot on a thread of its own and tells the engine, if there still is one.
+/// Makes a snapshot in the background and tells the engine, if there still is one.
 pub(super) fn spawn<S: Storage>(compaction: Compaction<S>, shared: Weak<Shared<S>>) {
-    let engine = Weak::clone(&shared);
-    let work = move || {
-        // The lowest priority there is for this thread; without it compaction is as right, only noticed more.
-        let _ = rustix::process::setpriority_process(None, 19);
-        compact(compaction)
-    };
-    // Two threads: one that has as little of the processor as the others leave must never hold the engine's lock.
-    let run = move || {
-        let outcome = match thread("compaction", work).map(JoinHandle::join) {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => {
-                tracing::error!("an invariant broke while a snapshot was made: report it");
-                Err(JournalError::Stopped)
-            }
-            Err(()) => Err(JournalError::Stopped),
-        };
+    let end = move |outcome: Option<Result<Compacted, JournalError>>| {
         if let Some(shared) = shared.upgrade() {
-            shared.compacted(outcome);
+            shared.compacted(outcome.unwrap_or(Err(JournalError::Stopped)));
         }
     };
-    if let (Err(()), Some(engine)) = (thread("compaction-end", run), engine.upgrade()) {
-        engine.compacted(Err(JournalError::Stopped));
-    }
-}
-
-fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, ()> {
-    let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
-    spawned.map_err(|error| tracing::error!("no thread for a compaction: {error}"))
+    background::spawn("compaction", move || compact(compaction), end);
 }
 
 /// What a state, and then a snapshot of it, is made of: an older snapshot and the records behind it.

@@ -4,6 +4,8 @@
 //! once the frontier has passed their position. A task of the engine's own, the ticker, does what time alone does.
 //! The server runs on the same engine: on a single-threaded runtime a request crosses no thread.
 
+mod background;
+mod backup;
 mod blobs;
 mod commit;
 mod compact;
@@ -30,9 +32,10 @@ use super::{Answer, Engine};
 use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Recovered, Storage};
 use crate::machine::Machine;
 use crate::model::{
-    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest, LeasedJob, Limits,
-    Orders, Reply, Word, WorkerView, fragment,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest,
+    LeasedJob, Limits, Orders, Reply, Word, WorkerView, fragment,
 };
+pub use backup::restore;
 use blobs::Blobs;
 use commit::Pace;
 pub use dump::{Begin, Dump, DumpFilter, Dumped, DumpedEvent, PastEngine, PastError};
@@ -55,6 +58,9 @@ pub struct LocalOptions {
     pub compact_after: u64,
     /// Bytes of log before a snapshot that stay for the feed, beside what the generation before it needs. Default 1 GiB.
     pub history: u64,
+    /// Where backups are made, as directories of their own. Default: beside the store's directory, whose name they have with
+    /// `-backups` behind it.
+    pub backups: Option<PathBuf>,
     /// Bytes that jobs may take in memory before new work is refused with `FULL`. Default: no bound.
     pub max_memory: u64,
     /// Where time comes from.
@@ -70,6 +76,7 @@ impl Default for LocalOptions {
             segment_bytes: 64 << 20,
             compact_after: 1 << 30,
             history: 1 << 30,
+            backups: None,
             max_memory: u64::MAX,
             clock: Arc::new(SystemClock::default()),
             seed: u64::from_le_bytes(crate::random::bytes()),
@@ -102,14 +109,15 @@ struct Shared<S: Storage> {
     fsync: &'static str,
     compact_after: u64,
     history: u64,
+    /// Where backups are made; none where nothing is on disk.
+    backups: Option<S>,
 }
 
 impl LocalEngine<DirStorage> {
     /// An engine that keeps everything in memory; nothing outlives it. Needs a tokio runtime.
     pub fn memory(options: LocalOptions) -> Self {
         let files = Files { tail: Tail::Ring(Ring::new()), blobs: Blobs::default() };
-        let capabilities = Capabilities { engine: "memory", durable: false, history: false, resends: false };
-        let engine = Self::run(Machine::new(), files, None, &options, capabilities, "none");
+        let engine = Self::run(Machine::new(), files, None, &options, false);
         engine.tick();
         engine
     }
@@ -122,7 +130,11 @@ impl LocalEngine<DirStorage> {
     /// `STATE` if another process has the directory, if it is not one of ours, of another version, damaged, or cannot be
     /// read: the message names file, place and what to do.
     pub fn log(directory: impl Into<PathBuf>, options: LocalOptions) -> Result<(Self, Recovered), Error> {
-        Self::on(DirStorage::new(directory), options)
+        let storage = DirStorage::new(directory);
+        let backups = options.backups.clone().unwrap_or_else(|| backup::beside(storage.path()));
+        // Whoever asks over a connection does not know where this process was started.
+        let backups = std::path::absolute(&backups).unwrap_or(backups);
+        Self::on(storage, LocalOptions { backups: Some(backups), ..options })
     }
 }
 
@@ -140,48 +152,53 @@ impl<S: Storage> LocalEngine<S> {
             ..Options::default()
         };
         let mut recovering = Recovering::<Blobs>::default();
-        let (journal, recovered) =
-            Journal::open_with(storage, journal_options, &mut recovering).map_err(|error| journal_error(&error))?;
+        let (journal, recovered) = Journal::open_with(storage.clone(), journal_options, &mut recovering)
+            .map_err(|error| journal_error(&error))?;
         let Recovering { machine, blobs, .. } = recovering;
         if recovered.torn_bytes > 0 {
             let (end, files) = (recovered.end, recovered.torn_files.join(", "));
             tracing::warn!("cut a torn tail of {} bytes at position {end}, kept in {files}", recovered.torn_bytes);
         }
-        let reader = Mutex::new(journal.reader());
+        let path = options.backups.clone().unwrap_or_else(|| backup::beside(storage.path()));
+        let places = (Mutex::new(journal.reader()), storage.at(&path));
         let files = Files { tail: Tail::Journal(Box::new(journal)), blobs };
-        let capabilities = Capabilities { engine: "log", durable: true, history: true, resends: false };
-        let fsync = options.fsync.as_str();
-        let run = || Self::run(machine, files, Some(reader), &options, capabilities, fsync);
+        let run = || Self::run(machine, files, Some(places), &options, recovered.restored);
         let engine = catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
             Error::new(Word::State, "the journal is whole, but the state it holds breaks an invariant: report it")
         })?;
         // The start is synced before anything is served.
+        if recovered.restored {
+            engine.shared.end_leases()?;
+        }
         engine.shared.commit_here()?;
         engine.tick();
         Ok((engine, recovered))
     }
 
+    /// The engine over what was recovered; `places` are where the log is read and where backups are made, if there is one.
     fn run(
         machine: Machine,
         files: Files<S>,
-        reader: Option<Mutex<Reader<S>>>,
+        places: Option<(Mutex<Reader<S>>, S)>,
         options: &LocalOptions,
-        capabilities: Capabilities,
-        fsync: &'static str,
+        restored: bool,
     ) -> Self {
-        let clock = Arc::clone(&options.clock);
-        let store = Store::start(machine, files, Arc::clone(&clock), options.seed, options.max_memory);
+        let durable = places.is_some();
+        let engine = if durable { "log" } else { "memory" };
+        let store = Store::start(machine, files, options, restored);
+        let (reader, backups) = places.unzip();
         let shared = Arc::new(Shared {
             moved: Arc::clone(&store.moved),
             store: Mutex::new(store),
-            clock,
+            clock: Arc::clone(&options.clock),
             pace: Pace::default(),
             wake: Arc::new(Notify::new()),
             reader,
-            capabilities,
-            fsync,
+            capabilities: Capabilities { engine, durable, history: durable, resends: false, backup: durable },
+            fsync: if durable { options.fsync.as_str() } else { "none" },
             compact_after: options.compact_after,
             history: options.history,
+            backups,
         });
         Self { shared }
     }
@@ -477,6 +494,10 @@ impl<S: Storage> Engine for LocalEngine<S> {
         let now = store.now().steady;
         let Store { registry, machine, .. } = &mut *store;
         Ok(registry.workers(now, |at| machine.to_wall(at)))
+    }
+
+    async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {
+        self.shared.backup(name).await
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
+use super::LocalOptions;
 use super::blobs::Blobs;
 use super::registry::Registry;
 use super::tail::Tail;
@@ -62,7 +63,7 @@ pub(super) struct Store<S: Storage> {
     /// Queues in which somebody may be served in the next turn.
     unserved: Vec<String>,
     /// Leases whose receiver is gone and that have not been given back yet.
-    returning: VecDeque<LeaseRef>,
+    pub(super) returning: VecDeque<LeaseRef>,
 }
 
 /// Log and blobs: where the machine's events go.
@@ -102,16 +103,12 @@ pub(super) fn each_blob(position: u64, event: &Event<'_>, mut blob: impl FnMut(u
 
 impl<S: Storage> Store<S> {
     /// A store over a machine that has been recovered; starts it.
-    pub(super) fn start(
-        mut machine: Machine,
-        files: Files<S>,
-        clock: Arc<dyn Clock>,
-        seed: u64,
-        max_memory: u64,
-    ) -> Self {
-        let mut chance = Chance::new(seed);
+    pub(super) fn start(mut machine: Machine, files: Files<S>, options: &LocalOptions, restored: bool) -> Self {
+        let clock = Arc::clone(&options.clock);
+        let mut chance = Chance::new(options.seed);
         let (mut files, now) = (files, machine.resume_at(clock.wall_ms()));
-        if machine.start(now, &mut chance, &mut files) {
+        let start = if restored { Machine::start_restored } else { Machine::start };
+        if start(&mut machine, now, &mut chance, &mut files) {
             tracing::warn!("more than a day has passed since the last event: removal by age waits for an hour");
         }
         Self {
@@ -122,7 +119,7 @@ impl<S: Storage> Store<S> {
             chance,
             steady_base: now.steady.saturating_sub(clock.steady_ms()),
             clock,
-            max_memory,
+            max_memory: options.max_memory,
             closed: false,
             failed: None,
             planned: u64::MAX,
@@ -336,7 +333,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Gives back some of the leases that are on their way, if the frame has room; the rest is the next turn's.
-    fn give_back(&mut self, now: Now) {
+    pub(super) fn give_back(&mut self, now: Now) {
         if !self.returning.is_empty() && !self.must_commit() {
             let some = self.returning.len().min(Limits::BATCH_JOBS);
             let leases: Vec<LeaseRef> = self.returning.drain(..some).collect();

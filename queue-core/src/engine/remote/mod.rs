@@ -16,14 +16,17 @@ use async_trait::async_trait;
 use super::{Answer, Engine};
 use crate::machine::check_size;
 use crate::model::{
-    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders, Reply, Stats,
-    Word, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
+    Reply, Stats, Word, WorkerView,
 };
 use crate::wire::{self, Request, Response, mismatch};
 use link::Server;
 use pipeline::{Failure, Pipeline};
 use resend::{Asked, Resending};
 use waiting::Pool;
+
+/// A backup copies and checks all there is: it takes as long as it takes, but not for ever.
+const BACKUP_MS: u64 = 86_400_000;
 
 /// An engine behind a server; see [`crate::connect()`].
 pub struct RemoteEngine {
@@ -43,11 +46,12 @@ impl RemoteEngine {
         let server = Arc::new(Server::new(host, port, password));
         let link = server.connect().await?;
         let pipeline = Pipeline::start(Arc::clone(&server), link);
-        let capabilities = Capabilities { engine: "remote", durable: false, history: false, resends: true };
+        let capabilities =
+            Capabilities { engine: "remote", durable: false, history: false, resends: true, backup: false };
         let mut engine = Self { pipeline, pool: Pool::new(server), capabilities };
         let stats = engine.stats().await?;
         let durable = stats.engine != "memory";
-        engine.capabilities = Capabilities { durable, history: durable, ..capabilities };
+        engine.capabilities = Capabilities { durable, history: durable, backup: durable, ..capabilities };
         Ok(engine)
     }
 
@@ -190,6 +194,13 @@ impl Engine for RemoteEngine {
     async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
         let response = self.ask(&Context::default(), &Request::Workers, Asked::Reads).await?;
         expect!(response, Response::Workers(workers) => workers)
+    }
+
+    async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {
+        let request = Request::Backup { name };
+        let answer = self.pool.ask(&Context::default(), &request, BACKUP_MS).await;
+        let response = answer.map_err(|failure| failure.answer(Asked::Backup))?;
+        expect!(response, Response::Backup(report) => report)
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -24,6 +24,8 @@ pub(super) enum Asked {
     Writes,
     /// As `Writes`; jobs may be leased that nobody knows of.
     Leases,
+    /// As `Writes`; it may also still be under way.
+    Backup,
 }
 
 impl Asked {
@@ -46,6 +48,7 @@ impl Asked {
         let hint = match self {
             Self::Reads => return lost.clone(),
             Self::Repeats | Self::Writes => "it may or may not be stored; send it again where every job has an id",
+            Self::Backup => "the backup may be under way, made or not: look where the server keeps its backups",
             Self::Leases => {
                 "jobs may be leased; they come back when this worker connects again, or their leases run out"
             }
@@ -168,7 +171,7 @@ mod tests {
         assert_eq!(Asked::by(&[Command::Stats, settle]), Asked::Repeats);
         let word = |asked: Asked| asked.answer(&lost("gone")).word;
         assert_eq!(word(Asked::Reads), Word::Unreachable);
-        assert_eq!([Asked::Repeats, Asked::Writes, Asked::Leases].map(word), [Word::Unknown; 3]);
+        assert_eq!([Asked::Repeats, Asked::Writes, Asked::Leases, Asked::Backup].map(word), [Word::Unknown; 4]);
     }
 
     #[test]

@@ -49,15 +49,9 @@ pub struct Crashes {
 }
 
 impl Crashes {
-    pub(super) fn new(origin: &BTreeMap<String, Vec<u8>>, calls: Vec<Call>) -> Crashes {
-        Crashes {
-            calls,
-            done: 0,
-            durable: origin.values().cloned().collect(),
-            durable_names: origin.keys().cloned().zip(0..).collect(),
-            pending: Vec::new(),
-            pending_names: Vec::new(),
-        }
+    pub(super) fn new(origin: (BTreeMap<String, usize>, Vec<Vec<u8>>), calls: Vec<Call>) -> Crashes {
+        let (durable_names, durable) = origin;
+        Crashes { calls, done: 0, durable, durable_names, pending: Vec::new(), pending_names: Vec::new() }
     }
 
     /// How many calls were made before this crash.
@@ -75,20 +69,33 @@ impl Crashes {
                 Call::Truncate { file } | Call::Write { file, .. } | Call::Allocate { file, .. } => file != failed,
                 _ => true,
             }),
-            Call::SyncDirectory => {
-                for name in std::mem::take(&mut self.pending_names) {
-                    apply_name(&mut self.durable_names, &name);
-                }
-            }
+            Call::SyncDirectory { directory } => self.settle_names(directory),
             Call::Truncate { .. } | Call::Write { .. } | Call::Allocate { .. } => self.pending.push(call),
             Call::Create { file, .. } => {
                 let files = self.durable.len().max(file + 1);
                 self.durable.resize(files, Vec::new());
                 self.pending_names.push(call);
             }
-            Call::Rename { .. } | Call::Remove { .. } => self.pending_names.push(call),
+            Call::Link { .. } | Call::Rename { .. } | Call::Remove { .. } | Call::RemoveDirectory { .. } => {
+                self.pending_names.push(call);
+            }
         }
         true
+    }
+
+    /// Makes the names in a directory durable.
+    fn settle_names(&mut self, directory: &str) {
+        let pending = std::mem::take(&mut self.pending_names);
+        let (settled, mut rest): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|call| directory_of(call) == directory);
+        for call in settled {
+            apply_name(&mut self.durable_names, &call);
+            if let Call::Rename { from, to } = &call {
+                // What is pending within a directory goes along with it.
+                rest.iter_mut().for_each(|call| move_along(call, from, to));
+            }
+        }
+        self.pending_names = rest;
     }
 
     fn settle(&mut self, synced: usize) {
@@ -141,13 +148,50 @@ impl Crashes {
                 apply_content(&mut files, call, loss, at + 1 == self.pending.len(), &mut chance);
             }
         }
-        SimDisk::with_files(names.into_iter().map(|(name, file)| (name, std::mem::take(&mut files[file]))).collect())
+        SimDisk::with_names(names, files)
     }
 }
 
-fn apply_name(names: &mut BTreeMap<String, usize>, call: &Call) {
+/// The directory whose names a call changes.
+fn directory_of(call: &Call) -> &str {
+    let (Call::Create { name, .. }
+    | Call::Link { name, .. }
+    | Call::Remove { name }
+    | Call::RemoveDirectory { name }
+    | Call::Rename { from: name, .. }) = call
+    else {
+        unreachable!("no name changes")
+    };
+    name.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+/// The name of what is in directory `from`, once that is called `to`.
+fn moved(name: &str, from: &str, to: &str) -> Option<String> {
+    let rest = name.strip_prefix(from)?;
+    rest.starts_with('/').then(|| format!("{to}{rest}"))
+}
+
+fn move_along(call: &mut Call, directory: &str, to: &str) {
+    let along = |name: &mut String| {
+        if let Some(moved) = moved(name, directory, to) {
+            *name = moved;
+        }
+    };
     match call {
-        Call::Create { name, file } => {
+        Call::Create { name, .. }
+        | Call::Link { name, .. }
+        | Call::Remove { name }
+        | Call::RemoveDirectory { name } => {
+            along(name);
+        }
+        Call::Rename { from, to } => [from, to].into_iter().for_each(along),
+        _ => {}
+    }
+}
+
+pub(super) fn apply_name(names: &mut BTreeMap<String, usize>, call: &Call) {
+    match call {
+        Call::Create { name, file } | Call::Link { name, file } => {
             names.insert(name.clone(), *file);
         }
         Call::Rename { from, to } => {
@@ -155,7 +199,14 @@ fn apply_name(names: &mut BTreeMap<String, usize>, call: &Call) {
             if let Some(file) = names.remove(from) {
                 names.insert(to.clone(), file);
             }
+            let inside: Vec<_> = names.keys().filter_map(|name| Some((name.clone(), moved(name, from, to)?))).collect();
+            for (name, moved) in inside {
+                let file = names.remove(&name).expect("it was just found");
+                names.insert(moved, file);
+            }
         }
+        // A directory that is gone for certain had nothing in it any more.
+        Call::RemoveDirectory { name } => names.retain(|file, _| moved(file, name, "").is_none()),
         Call::Remove { name } => {
             names.remove(name);
         }

@@ -7,8 +7,9 @@ mod crash;
 
 pub use crash::{Chance, Crashes, Image, Loss, SECTOR_BYTES};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::storage::{LockFailure, Storage, StorageFile};
@@ -54,7 +55,14 @@ pub enum Call {
         /// The file.
         file: usize,
     },
-    /// A name changed.
+    /// A file got a second name.
+    Link {
+        /// The second name.
+        name: String,
+        /// The file, by number.
+        file: usize,
+    },
+    /// A file's name changed, or a directory's, and with it the names of all that is in it.
     Rename {
         /// The old name.
         from: String,
@@ -66,15 +74,35 @@ pub enum Call {
         /// The name.
         name: String,
     },
-    /// The names became durable.
-    SyncDirectory,
+    /// An empty directory was removed.
+    RemoveDirectory {
+        /// The directory.
+        name: String,
+    },
+    /// The names in a directory became durable.
+    SyncDirectory {
+        /// The directory: empty for the one that the disk began with.
+        directory: String,
+    },
 }
 
-/// A disk in memory. Clones are the same disk.
-#[derive(Debug, Clone, Default)]
+/// A directory of a disk in memory: at first the journal's, whose files have plain names. The names of files in other
+/// directories have the directory before them. A directory is there when something is in it: making it takes no call, and
+/// what is lost of it is only ever what was in it. Clones are the same disk.
+#[derive(Debug, Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    directory: Arc<Path>,
 }
+
+impl Default for SimDisk {
+    fn default() -> SimDisk {
+        SimDisk::with_files(BTreeMap::new())
+    }
+}
+
+/// Where the disk begins.
+const ROOT: &str = "data";
 
 #[derive(Debug, Default)]
 struct State {
@@ -82,8 +110,9 @@ struct State {
     files: Vec<Vec<u8>>,
     calls: Vec<Call>,
     /// The names and files that the disk began with.
-    origin: BTreeMap<String, Vec<u8>>,
-    locked: bool,
+    origin: (BTreeMap<String, usize>, Vec<Vec<u8>>),
+    /// The directories that have an owner.
+    locked: BTreeSet<PathBuf>,
     failing_sync: bool,
     /// How many more syncs of the directory succeed before one fails.
     failing_directory_sync: Option<usize>,
@@ -96,10 +125,28 @@ impl SimDisk {
     }
 
     /// A disk that durably holds these files.
-    pub fn with_files(origin: BTreeMap<String, Vec<u8>>) -> SimDisk {
-        let files: Vec<Vec<u8>> = origin.values().cloned().collect();
-        let names = origin.keys().cloned().zip(0..).collect();
-        SimDisk { state: Arc::new(Mutex::new(State { names, files, origin, ..State::default() })) }
+    pub fn with_files(files: BTreeMap<String, Vec<u8>>) -> SimDisk {
+        let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+        SimDisk::with_names(names.into_iter().zip(0..).collect(), files)
+    }
+
+    /// As [`SimDisk::with_files`], where a file may have several names.
+    fn with_names(names: BTreeMap<String, usize>, files: Vec<Vec<u8>>) -> SimDisk {
+        let origin = (names.clone(), files.clone());
+        let state = Arc::new(Mutex::new(State { names, files, origin, ..State::default() }));
+        SimDisk { state, directory: Path::new(ROOT).into() }
+    }
+
+    /// This directory as the names of its files have it: empty for the first.
+    fn prefix(&self) -> String {
+        let directory = self.directory.to_str().expect("the tests' directories are text");
+        if directory == ROOT { String::new() } else { directory.to_owned() }
+    }
+
+    /// A name in this directory as the disk has it.
+    fn key(&self, name: &str) -> String {
+        let prefix = self.prefix();
+        if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
     }
 
     /// Lets the next sync of a file fail, as kernels do it: the unsynced pages are called clean and stay in the cache, so
@@ -158,7 +205,7 @@ impl SimDisk {
     /// Walks through all points at which a crash can happen. See [`Crashes`].
     pub fn crashes(&self) -> Crashes {
         let state = self.state();
-        Crashes::new(&state.origin, state.calls.clone())
+        Crashes::new(state.origin.clone(), state.calls.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -169,6 +216,10 @@ impl SimDisk {
 impl State {
     fn find(&self, name: &str) -> io::Result<usize> {
         self.names.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+    }
+
+    fn is_directory(&self, name: &str) -> bool {
+        self.names.keys().any(|file| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
     }
 }
 
@@ -187,7 +238,7 @@ pub struct SimLock {
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.disk.state().locked = false;
+        self.disk.state().locked.remove(&*self.disk.directory);
     }
 }
 
@@ -195,8 +246,19 @@ impl Storage for SimDisk {
     type File = SimFile;
     type Lock = SimLock;
 
+    fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    fn at(&self, directory: &Path) -> SimDisk {
+        SimDisk { state: Arc::clone(&self.state), directory: directory.into() }
+    }
+
     fn place(&self) -> String {
-        "simulated disk".to_owned()
+        match self.prefix().as_str() {
+            "" => "simulated disk".to_owned(),
+            directory => directory.to_owned(),
+        }
     }
 
     fn make_directory(&self) -> io::Result<()> {
@@ -204,7 +266,7 @@ impl Storage for SimDisk {
     }
 
     fn lock(&self) -> Result<SimLock, LockFailure> {
-        if std::mem::replace(&mut self.state().locked, true) {
+        if !self.state().locked.insert(self.directory.to_path_buf()) {
             return Err(LockFailure::Held { owner: "another journal".to_owned() });
         }
         Ok(SimLock { disk: self.clone() })
@@ -215,25 +277,35 @@ impl Storage for SimDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.state().names.keys().cloned().collect())
+        let prefix = self.key("");
+        let state = self.state();
+        let inside = state.names.keys().filter_map(|name| name.strip_prefix(&prefix));
+        // Of what is in a directory below, the directory; the first directory has none.
+        let names = inside.filter_map(|name| match name.split_once('/') {
+            Some((directory, _)) if !prefix.is_empty() => Some(directory.to_owned()),
+            Some(_) => None,
+            None => Some(name.to_owned()),
+        });
+        Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     fn create(&self, name: &str) -> io::Result<SimFile> {
+        let name = self.key(name);
         let mut state = self.state();
-        if let Ok(file) = state.find(name) {
+        if let Ok(file) = state.find(&name) {
             state.files[file].clear();
             state.calls.push(Call::Truncate { file });
             return Ok(SimFile { disk: self.clone(), file });
         }
         let file = state.files.len();
         state.files.push(Vec::new());
-        state.names.insert(name.to_owned(), file);
-        state.calls.push(Call::Create { name: name.to_owned(), file });
+        state.names.insert(name.clone(), file);
+        state.calls.push(Call::Create { name, file });
         Ok(SimFile { disk: self.clone(), file })
     }
 
     fn open(&self, name: &str) -> io::Result<SimFile> {
-        Ok(SimFile { file: self.state().find(name)?, disk: self.clone() })
+        Ok(SimFile { file: self.state().find(&self.key(name))?, disk: self.clone() })
     }
 
     fn open_to_read(&self, name: &str) -> io::Result<SimFile> {
@@ -241,23 +313,52 @@ impl Storage for SimDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (self.key(from), self.key(to));
         let mut state = self.state();
-        let file = state.find(from)?;
-        state.names.remove(from);
-        state.names.insert(to.to_owned(), file);
-        state.calls.push(Call::Rename { from: from.to_owned(), to: to.to_owned() });
+        let call = Call::Rename { from: from.clone(), to: to.clone() };
+        match state.find(&from) {
+            Ok(_) => {}
+            Err(_) if state.is_directory(&from) && !state.is_directory(&to) => {}
+            Err(error) => return Err(error),
+        }
+        crash::apply_name(&mut state.names, &call);
+        state.calls.push(call);
+        Ok(())
+    }
+
+    fn link(&self, name: &str, to: &SimDisk) -> io::Result<()> {
+        let (from, name) = (self.key(name), to.key(name));
+        let mut state = self.state();
+        let file = state.find(&from)?;
+        if state.names.contains_key(&name) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the name is taken"));
+        }
+        state.names.insert(name.clone(), file);
+        state.calls.push(Call::Link { name, file });
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        let name = self.key(name);
         let mut state = self.state();
-        state.find(name)?;
-        state.names.remove(name);
-        state.calls.push(Call::Remove { name: name.to_owned() });
+        state.find(&name)?;
+        state.names.remove(&name);
+        state.calls.push(Call::Remove { name });
+        Ok(())
+    }
+
+    fn remove_directory(&self, name: &str) -> io::Result<()> {
+        let name = self.key(name);
+        let mut state = self.state();
+        if state.is_directory(&name) {
+            return Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, "files are in it"));
+        }
+        state.calls.push(Call::RemoveDirectory { name });
         Ok(())
     }
 
     fn sync_directory(&self) -> io::Result<()> {
+        let directory = self.prefix();
         let mut state = self.state();
         state.failing_directory_sync = match state.failing_directory_sync {
             Some(0) => {
@@ -266,7 +367,7 @@ impl Storage for SimDisk {
             }
             more => more.map(|more| more - 1),
         };
-        state.calls.push(Call::SyncDirectory);
+        state.calls.push(Call::SyncDirectory { directory });
         Ok(())
     }
 }

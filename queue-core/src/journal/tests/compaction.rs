@@ -6,7 +6,7 @@ use super::super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader};
 use super::*;
 use crate::journal::sim::Call;
 
-const HISTORY: u64 = 0;
+pub(super) const HISTORY: u64 = 0;
 
 /// The fold: every record so far, from the snapshot's parts and the log behind it.
 #[derive(Debug, Default)]
@@ -48,8 +48,15 @@ impl Visitor for State {
 }
 
 pub(super) fn open(disk: &SimDisk) -> Result<(Journal<SimDisk>, Recovered, State), JournalError> {
+    open_as(disk, FsyncPolicy::Always)
+}
+
+pub(super) fn open_as(
+    disk: &SimDisk,
+    policy: FsyncPolicy,
+) -> Result<(Journal<SimDisk>, Recovered, State), JournalError> {
     let mut state = State::default();
-    let (journal, recovered) = Journal::open_with(disk.clone(), small(FsyncPolicy::Always), &mut state)?;
+    let (journal, recovered) = Journal::open_with(disk.clone(), small(policy), &mut state)?;
     Ok((journal, recovered, state))
 }
 
@@ -72,7 +79,7 @@ pub(super) fn try_compact<S: Storage>(compaction: Compaction<S>) -> Result<Compa
     compaction.put_in_force(file)
 }
 
-fn compact(compaction: Compaction<SimDisk>) -> Compacted {
+pub(super) fn compact(compaction: Compaction<SimDisk>) -> Compacted {
     try_compact(compaction).expect("the disk is well")
 }
 
@@ -84,7 +91,7 @@ pub(super) fn compact_whole(journal: &mut Journal<SimDisk>, history: u64) -> Pos
     position
 }
 
-fn finish(journal: &mut Journal<SimDisk>, compacted: Compacted) {
+pub(super) fn finish(journal: &mut Journal<SimDisk>, compacted: Compacted) {
     let cleanup = journal.finish_compaction(Some(compacted)).expect("there may be something to remove");
     cleanup.run().expect("the disk is well");
     journal.finish_cleanup();

@@ -166,7 +166,8 @@ fn fail_each(call: Call, short: bool) -> (usize, usize) {
 
 #[test]
 fn whatever_call_fails_wherever_nothing_acknowledged_is_lost_and_the_file_is_named() {
-    for call in Call::ALL {
+    // Only backups link files and remove directories.
+    for call in Call::ALL.into_iter().filter(|call| !matches!(call, Call::Link | Call::RemoveDirectory)) {
         let (failed, went_on) = fail_each(call, false);
         println!("{call:?}: {failed} lives with an error, {went_on} without");
     }

@@ -85,10 +85,21 @@ fn record_heads_keep_kind_flag_and_time() {
     }
 }
 
-fn manifests() -> [Manifest; 2] {
+fn manifests() -> [Manifest; 3] {
     let before = Generation { snapshot: None, first_segment: 3, first_position: Position::new(4096) };
     let newest = Generation { snapshot: Some("a-snapshot".to_owned()), first_segment: 5, ..before.clone() };
-    [Manifest::new(7), Manifest { store_salt: 7, oldest_segment: 2, newest, before: Some(before) }]
+    let two = Manifest { store_salt: 7, oldest_segment: 2, newest, before: Some(before), backup_end: None };
+    let backup = two.of_backup(Position::new(1 << 40));
+    [Manifest::new(7), two, backup]
+}
+
+/// The manifest with these bytes behind all that it has.
+fn with_more(manifest: &Manifest, more: &[u8]) -> Vec<u8> {
+    let mut bytes = manifest.encode();
+    bytes.truncate(bytes.len() - 4);
+    bytes.extend_from_slice(more);
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
 }
 
 #[test]
@@ -99,14 +110,24 @@ fn a_manifest_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_manifest_with_fields_of_a_later_version_is_read() {
+fn a_manifests_field_of_a_later_version_is_passed_over_only_if_it_may_be() {
     for manifest in manifests() {
-        let mut bytes = manifest.encode();
-        bytes.truncate(bytes.len() - 4);
-        bytes.extend_from_slice(b"more");
-        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-        assert_eq!(Manifest::decode(&bytes).expect("it is whole"), manifest);
+        let field = |number: u16| [&number.to_le_bytes()[..], &4_u32.to_le_bytes(), b"more"].concat();
+        assert_eq!(Manifest::decode(&with_more(&manifest, &field(1 << 15 | 9))).expect("it may be"), manifest);
+        assert_eq!(Manifest::decode(&with_more(&manifest, &field(9))), Err(ManifestFault::Field(9)));
+        // No field, half a field, a field of ours that is too short.
+        for more in [&b"mor"[..], &field(1 << 15)[..9], &field(1)] {
+            assert_eq!(Manifest::decode(&with_more(&manifest, more)), Err(ManifestFault::Damaged), "{more:?}");
+        }
     }
+    let backup = &manifests()[2];
+    let field = [&1_u16.to_le_bytes()[..], &8_u32.to_le_bytes(), &(1_u64 << 40).to_le_bytes()].concat();
+    assert_eq!(
+        backup.encode()[backup.encode().len() - 4 - field.len()..][..field.len()],
+        field,
+        "as the page draws it"
+    );
+    assert_eq!(Manifest::decode(&with_more(backup, &field)), Err(ManifestFault::Damaged), "twice");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The journal's own tests, by role. Shared here: a small store in memory and what it should give back.
 
+mod backups;
 mod compaction;
 mod damage;
 mod failing;

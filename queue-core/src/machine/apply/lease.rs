@@ -10,7 +10,8 @@ use super::super::{Event, Machine, Sink};
 use super::{check_bytes, check_name, cut, number};
 use crate::model::size::json_bytes;
 use crate::model::{
-    Error, Extension, JobState, LeaseOrder, LeaseRef, LeaseToken, LeasedJob, Limits, LogLine, Now, Reply, Word,
+    Error, Extension, JobNumber, JobState, LeaseOrder, LeaseRef, LeaseToken, LeasedJob, Limits, LogLine, Now, Reply,
+    Word,
 };
 
 pub(super) fn stale(lease: LeaseRef) -> Error {
@@ -113,6 +114,15 @@ impl Machine {
         let row = self.rows.get(lease.number.0)?;
         let late = row.state == JobState::Waiting && row.has(EXPIRED);
         (late && LeaseToken(row.runs()?.token) == lease.token).then_some(row)
+    }
+
+    /// Every lease that can be settled: those that run, and those that expired and whose job was not handed out again.
+    pub fn leases(&self) -> Vec<LeaseRef> {
+        let lease = |(number, row): (u64, &Row)| {
+            let lease = LeaseRef { number: JobNumber(number), token: LeaseToken(row.runs()?.token) };
+            self.held(lease).or_else(|| self.held_late(lease)).map(|_| lease)
+        };
+        self.rows.iter().filter_map(lease).collect()
     }
 
     /// What a beat has to say of a lease: `None` if all is well, else who cancelled it (`Some(Some(…))`) or that it is lost.

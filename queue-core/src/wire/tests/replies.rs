@@ -214,6 +214,11 @@ fn answer() -> impl Strategy<Value = (Form, Result<Response, Error>)> {
         1 => (beat(), number()).prop_map(|(beat, beat_at_ms)| {
             (Form::Workers, Ok(Response::Workers(vec![WorkerView { beat, beat_at_ms }])))
         }),
+        1 => (text(20), text(20), number()).prop_map(|(name, path, position)| {
+            let (bytes, linked_bytes, copied_bytes, took_ms) = (3, 1, 2, 4);
+            let report = BackupReport { name, path, position, bytes, linked_bytes, copied_bytes, took_ms };
+            (Form::Backup, Ok(Response::Backup(report)))
+        }),
         1 => (select(vec![Form::Added, Form::Leased, Form::Job, Form::Stats]), error())
             .prop_map(|(form, error)| (form, Err(error))),
     ]

@@ -233,6 +233,7 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(cursor, limit, wait_ms)| Request::Events { cursor, limit, wait_ms }),
         1 => beat().prop_map(|beat| Request::Beat(Box::new(beat))),
         1 => Just(Request::Workers),
+        1 => proptest::option::of(name()).prop_map(|name| Request::Backup { name }),
     ]
 }
 

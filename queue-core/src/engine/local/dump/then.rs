@@ -13,8 +13,8 @@ use crate::engine::{Answer, Engine};
 use crate::journal::Position;
 use crate::machine::{Blob, Chance, Event, Machine, Sink};
 use crate::model::{
-    Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Now, Orders, Reply,
-    Word, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Now,
+    Orders, Reply, Word, WorkerView,
 };
 
 /// A store as it was at some moment. Everything that would change it is refused with `UNSUPPORTED`.
@@ -94,7 +94,7 @@ impl PastEngine {
 #[async_trait]
 impl Engine for PastEngine {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { engine: "past", durable: false, history: false, resends: false }
+        Capabilities { engine: "past", durable: false, history: false, resends: false, backup: false }
     }
 
     async fn execute(&self, context: &Context, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
@@ -119,6 +119,10 @@ impl Engine for PastEngine {
 
     async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn backup(&self, _: Option<String>) -> Result<BackupReport, Error> {
+        Err(unsupported())
     }
 
     async fn close(&self) -> Result<(), Error> {

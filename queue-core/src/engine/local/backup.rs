@@ -1,0 +1,267 @@
+//! Backups of a log engine while it runs, restoring one, and the first start of what was restored.
+//!
+//! Leaves files and checksums to the journal. A backup is made in the background and goes on when its caller is gone.
+//! Invariants: it has everything that was acknowledged before it was asked for; what was restored is served only once all
+//! its leases have ended, durably.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use super::store::Store;
+use super::{Shared, background, closed, journal_error};
+use crate::engine::clock::{Clock, SystemClock};
+use crate::journal::{self, BackedUp, Backup, DirStorage, JournalError, Storage};
+use crate::model::{BackupReport, Error, RestoreReport, Word};
+
+/// What an engine's backup was refused, or came to.
+type Outcome = Result<BackupReport, Error>;
+
+/// Where the backups of the store in `directory` are kept unless somebody says otherwise: beside it, so that files can be
+/// shared between the two.
+pub(super) fn beside(directory: &Path) -> PathBuf {
+    // Such as `.`: only the whole path has a last name.
+    let whole = if directory.file_name().is_none() { directory.canonicalize().ok() } else { None };
+    let directory = whole.as_deref().unwrap_or(directory);
+    let mut name = directory.file_name().unwrap_or_default().to_owned();
+    name.push("-backups");
+    directory.with_file_name(name)
+}
+
+/// Makes a store in `directory`, which must be empty or missing, of the backup in `backup`; see
+/// [`journal::restore`]. Its first start ends all leases.
+///
+/// # Errors
+///
+/// `STATE`: the message names file, place and what to do. Then there is no store in `directory`.
+pub fn restore(
+    backup: impl Into<PathBuf>,
+    directory: impl Into<PathBuf>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<RestoreReport, Error> {
+    let (from, to) = (DirStorage::new(backup), DirStorage::new(directory));
+    let clock = SystemClock::default();
+    let restored = journal::restore(&from, &to, progress).map_err(|error| journal_error(&error))?;
+    Ok(RestoreReport {
+        backup: from.place(),
+        path: to.place(),
+        position: restored.position.get(),
+        files: restored.files,
+        bytes: restored.bytes,
+        took_ms: clock.steady_ms(),
+    })
+}
+
+/// The UTC time as a name: `2026-11-21T183336Z`.
+fn name_of(wall_ms: u64) -> String {
+    let time = i64::try_from(wall_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.unwrap_or_default().strftime("%Y-%m-%dT%H%M%SZ").to_string()
+}
+
+impl<S: Storage> Shared<S> {
+    /// Makes a backup; see [`crate::engine::Engine::backup`].
+    pub(super) async fn backup(self: &Arc<Self>, name: Option<String>) -> Outcome {
+        let name = name.unwrap_or_else(|| name_of(self.clock.wall_ms()));
+        BackupReport::check_name(&name)?;
+        let begun = self.clock.steady_ms();
+        let (backup, backups) = self.begin_backup().await?;
+        let (tell, told) = oneshot::channel();
+        let tell = Arc::new(Mutex::new(Some(tell)));
+        let (shared, named) = (Arc::downgrade(self), name.clone());
+        let end = move |outcome: Option<Result<BackedUp, JournalError>>| {
+            let Some(shared) = shared.upgrade() else { return };
+            let outcome = shared.backed_up(named, begun, outcome.unwrap_or(Err(JournalError::Stopped)));
+            if let Some(tell) = tell.lock().ok().and_then(|mut tell| tell.take()) {
+                // Who asked may be gone; the backup is there all the same.
+                let _ = tell.send(outcome);
+            }
+        };
+        background::spawn("backup", move || backup.run(&backups, &name), end);
+        told.await.map_err(|_| closed())?
+    }
+
+    /// Begins a backup once no compaction runs.
+    async fn begin_backup(&self) -> Result<(Backup<S>, S), Error> {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            {
+                let mut store = self.lock();
+                store.check_open()?;
+                let (Some(journal), Some(backups)) = (store.files.tail.journal(), &self.backups) else {
+                    let text = "the memory engine keeps nothing on disk, so there is nothing to back up";
+                    return Err(Error::new(Word::Unsupported, text));
+                };
+                if journal.is_backing_up() {
+                    return Err(Error::new(Word::State, "a backup is being made; one at a time: wait for its end"));
+                }
+                if let Some(backup) = journal.begin_backup() {
+                    return Ok((backup, backups.clone()));
+                }
+            }
+            moved.await;
+        }
+    }
+
+    /// Takes back what came of a backup.
+    fn backed_up(self: &Arc<Self>, name: String, begun: u64, outcome: Result<BackedUp, JournalError>) -> Outcome {
+        if let Some(journal) = self.lock().files.tail.journal() {
+            journal.finish_backup();
+        }
+        // Whoever closes the engine waits for this.
+        self.moved.notify_waiters();
+        // One may have become due meanwhile.
+        self.compact_if_due();
+        let BackedUp { place, position, linked_bytes, copied_bytes } = outcome.map_err(|error| {
+            let error = journal_error(&error);
+            tracing::warn!("backup {name} was not made: {}", error.message);
+            error
+        })?;
+        let took_ms = self.clock.steady_ms().saturating_sub(begun);
+        let bytes = linked_bytes + copied_bytes;
+        tracing::info!("backup {name} has everything before position {position}: {bytes} bytes in {place}");
+        let position = position.get();
+        Ok(BackupReport { name, path: place, position, bytes, linked_bytes, copied_bytes, took_ms })
+    }
+
+    /// The first start of what was restored, before anybody else is there: ends every lease, uncounted, and then forgets
+    /// that it was a backup.
+    pub(super) fn end_leases(&self) -> Result<(), Error> {
+        let mut store = self.lock();
+        let leases = store.machine.leases();
+        tracing::info!("restored from a backup: {} leases end", leases.len());
+        store.returning.extend(leases);
+        loop {
+            let more = store.guarded(|store| {
+                let now = store.now();
+                store.give_back(now);
+                !store.returning.is_empty()
+            })?;
+            store.commit_here()?;
+            if !more {
+                break;
+            }
+        }
+        let forgotten = store.files.tail.journal().map_or(Ok(()), |journal| journal.forget_backup());
+        forgotten.map_err(|error| journal_error(&error))
+    }
+}
+
+impl<S: Storage> Store<S> {
+    /// Without the preparation of another segment beside it, which the next one could have to wait for.
+    fn commit_here(&mut self) -> Result<(), Error> {
+        let Some(commit) = self.begin_commit() else { return Ok(()) };
+        let committed = commit.run();
+        let journal = self.files.tail.journal().expect("it was just committed to");
+        let finished = journal.finish_commit(committed).map(drop);
+        finished.map_err(|error| self.fail(journal_error(&error).message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
+    use crate::journal::sim::SimDisk;
+    use crate::model::{LeaseOrder, LeaseToken, NewJob};
+
+    /// When these tests' stores began.
+    const BEGIN_MS: u64 = 1_795_000_000_000;
+
+    fn order(limit: u32) -> LeaseOrder {
+        LeaseOrder { queues: vec!["q".into()], limit, worker: "w".into(), lease_ms: None }
+    }
+
+    fn options(clock: &Arc<ManualClock>) -> LocalOptions {
+        LocalOptions { clock: Arc::clone(clock) as Arc<dyn Clock>, segment_bytes: 64 << 10, ..LocalOptions::default() }
+    }
+
+    /// A disk that holds a restored store, in `new`, in which leases run and have expired; and the newest of their tokens.
+    async fn restored(clock: &Arc<ManualClock>) -> (SimDisk, LeaseToken) {
+        let disk = SimDisk::new();
+        let (engine, _) = LocalEngine::on(disk.clone(), options(clock)).expect("a new store");
+        let jobs = (0..30).map(|at| NewJob::new("n", at.to_string())).collect();
+        engine.enqueue("q", jobs).await.expect("enqueued");
+        engine.lease_now(order(5)).await.expect("leased");
+        clock.advance(60_000);
+        let leased = engine.lease_now(order(20)).await.expect("leased");
+        assert_eq!(leased.len(), 20);
+        clock.advance(20_000);
+        engine.lease_now(order(4)).await.expect("leased");
+        clock.advance(15_000);
+        let newest = engine.lease_now(order(1)).await.expect("leased")[0].token;
+        assert_eq!(engine.queue("q").await.expect("there").counts.active, 5, "the others have expired, and wait");
+        let made = engine.backup(Some("one".into())).await.expect("a backup is made");
+        assert_eq!(made.path, "data-backups/one");
+        engine.close().await.expect("closed");
+        // Without the calls that made it.
+        let disk = SimDisk::with_files(disk.files());
+        let (from, to) = (disk.at(Path::new("data-backups/one")), disk.at(Path::new("new")));
+        journal::restore(&from, &to, &mut |_, _| {}).expect("it is whole");
+        (SimDisk::with_files(disk.files()), newest)
+    }
+
+    /// Starts the restored store: no lease can be settled any more, and no token returns.
+    async fn check_start(disk: &SimDisk, clock: &Arc<ManualClock>, newest: LeaseToken) {
+        let (engine, _) = LocalEngine::on(disk.at(Path::new("new")), options(clock)).expect("it opens");
+        assert_eq!(engine.shared.lock().machine.leases(), [], "all leases have ended");
+        assert_eq!(engine.queue("q").await.expect("there").counts.waiting, 30);
+        let leased = engine.lease_now(order(30)).await.expect("leased");
+        assert!(leased.len() == 30 && leased.iter().all(|job| job.token > newest && job.attempt == 1));
+    }
+
+    #[tokio::test]
+    async fn whatever_a_crash_leaves_of_the_first_start_of_a_restored_store_has_no_leases() {
+        let clock = Arc::new(ManualClock::new(BEGIN_MS));
+        let (disk, newest) = restored(&clock).await;
+        let started = SimDisk::with_files(disk.files());
+        LocalEngine::on(started.at(Path::new("new")), options(&clock)).expect("it opens");
+        let mut images = 0;
+        for image in started.images(7, 2) {
+            let again = SimDisk::with_files(image.disk.files());
+            check_start(&image.disk, &clock, newest).await;
+            images += 1;
+            if images % 10 == 0 {
+                LocalEngine::on(again.at(Path::new("new")), options(&clock)).expect("it opens");
+                for second in again.images(images, 1) {
+                    check_start(&second.disk, &clock, newest).await;
+                    images += 1;
+                }
+            }
+        }
+        assert!(images >= 50, "only {images} images");
+    }
+
+    #[tokio::test]
+    async fn stores_restored_from_one_backup_at_one_instant_hand_out_other_tokens() {
+        let clock = Arc::new(ManualClock::new(BEGIN_MS));
+        let (disk, _) = restored(&clock).await;
+        let mut tokens = std::collections::BTreeSet::new();
+        for _ in 0..3 {
+            let disk = SimDisk::with_files(disk.files());
+            let (engine, _) = LocalEngine::on(disk.at(Path::new("new")), options(&clock)).expect("it opens");
+            let leased = engine.lease_now(order(30)).await.expect("leased");
+            tokens.extend(leased.iter().map(|job| job.token));
+        }
+        assert_eq!(tokens.len(), 90);
+    }
+
+    #[test]
+    fn backups_are_beside_the_store() {
+        for (directory, expected) in
+            [("jobs", "jobs-backups"), ("./jobs/", "./jobs-backups"), ("/srv/a/jobs", "/srv/a/jobs-backups")]
+        {
+            assert_eq!(beside(Path::new(directory)), Path::new(expected));
+        }
+        let here = std::env::current_dir().and_then(|here| here.canonicalize()).expect("it is there");
+        assert_eq!(beside(Path::new(".")), beside(&here));
+    }
+
+    #[test]
+    fn a_backup_without_a_name_is_called_by_its_time() {
+        assert_eq!(name_of(1_795_286_016_789), "2026-11-21T183336Z");
+        assert_eq!(BackupReport::check_name(&name_of(u64::MAX)), Ok(()));
+    }
+}

@@ -1,0 +1,337 @@
+//! A backup of a journal that goes on: a directory of its own, which is a valid data directory.
+//!
+//! It has the newest snapshot, the segments behind it, and a manifest; files that never change again are hard-linked where
+//! the system can, all else is copied. Runs on any thread beside the journal; leaves to the caller when, and that leases
+//! end in what starts from it. Invariants: no compaction runs meanwhile, so that no file goes away; a file that may still be
+//! written is never linked; every byte was checked before the manifest is written; a backup has its name only when it is
+//! whole and durable. Lengths are bytes.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::errors::{Failure, JournalError};
+use super::format::{Damage, FRAME_HEADER_BYTES, FrameHeader, Manifest, offset_in_segment};
+use super::inspect::ReadOnly;
+use super::recovery::{self, Visitor, lock, write_manifest};
+use super::scan::{self, Span, Window};
+use super::segments::{MANIFEST_FILE, RESTORING_FILE, TEMPORARY_SUFFIX, segment_name, segment_number};
+use super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader};
+use super::storage::{LOCK_FILE, Storage, StorageFile};
+use super::{FsyncPolicy, Journal, Position, Record, VisitError};
+
+/// Copied at once; allocated in steps of this, since more would stall the commits beside it.
+const COPY_BYTES: u64 = 1 << 20;
+/// Synced in steps, so that no commit's sync has to wait for gigabytes at once.
+const SYNC_BYTES: u64 = 8 << 20;
+
+/// A backup to be made. Dropping it gives it up.
+#[derive(Debug)]
+pub struct Backup<S: Storage> {
+    storage: S,
+    manifest: Manifest,
+    /// The segments behind the snapshot, up to the one that holds the end.
+    spans: Vec<Span>,
+    /// Everything before it is in the backup.
+    end: Position,
+    /// What was synced when the backup began.
+    synced: Position,
+    policy: FsyncPolicy,
+    /// Raised when the journal is closed or dropped.
+    stop: Arc<AtomicBool>,
+    /// The directory stays this owner's until the last file is read.
+    _lock: Arc<S::Lock>,
+}
+
+/// What a backup came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    /// The backup's directory.
+    pub place: String,
+    /// Everything before it is in the backup.
+    pub position: Position,
+    /// Bytes of files that the store shares with it.
+    pub linked_bytes: u64,
+    /// Bytes of files of its own.
+    pub copied_bytes: u64,
+}
+
+impl<S: Storage> Journal<S> {
+    /// Hands out the making of a backup of everything that may leave by now; appending does not wait for it. Until
+    /// [`Journal::finish_backup`] no compaction begins.
+    ///
+    /// `None` while a compaction or its removal, or another backup, runs, if the journal has failed, and before its first
+    /// commit.
+    pub fn begin_backup(&mut self) -> Option<Backup<S>> {
+        if self.failed.is_some() || self.compacting.is_some() || self.backing_up.is_some() {
+            return None;
+        }
+        let end = self.frontier();
+        let mut spans = self.shared.segments();
+        spans.retain(|(number, first)| *number >= self.manifest.newest.first_segment && *first <= end);
+        if spans.is_empty() {
+            return None;
+        }
+        Some(Backup {
+            storage: self.storage.clone(),
+            manifest: self.manifest.clone(),
+            spans,
+            end,
+            synced: self.synced(),
+            policy: self.options.policy,
+            stop: Arc::clone(self.backing_up.insert(Arc::default())),
+            _lock: Arc::clone(&self.lock),
+        })
+    }
+
+    /// Whether a backup is being made.
+    pub fn is_backing_up(&self) -> bool {
+        self.backing_up.is_some()
+    }
+
+    /// The end of a backup, whatever came of it.
+    pub fn finish_backup(&mut self) {
+        self.backing_up = None;
+    }
+
+    /// For a store that [was restored](super::Recovered::restored): makes what was committed durable, and then this a
+    /// store like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OutcomeUnknown`] and [`JournalError::Io`]: the next start finds it restored, still or not.
+    pub fn forget_backup(&mut self) -> Result<(), JournalError> {
+        self.sync_here()?;
+        let manifest = Manifest { backup_end: None, ..self.manifest.clone() };
+        write_manifest(&self.storage, &manifest)?;
+        self.manifest = manifest;
+        Ok(())
+    }
+}
+
+impl<S: Storage> Backup<S> {
+    /// Makes the backup: a directory of this name in `backups`, which is made if it is missing. Removes what earlier
+    /// backups that did not come to their end left there.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Taken`] for a name that is there, [`JournalError::Locked`] while another store makes a backup there,
+    /// [`JournalError::Corrupt`] and [`JournalError::SnapshotDamaged`] for a store whose files are not what was written,
+    /// [`JournalError::Io`], [`JournalError::Stopped`]. Then there is no such backup.
+    pub fn run(self, backups: &S, name: &str) -> Result<BackedUp, JournalError> {
+        backups.make_directory().map_err(Failure::of("make the directory", &backups.place()))?;
+        // Held while it is made: what another one is making looks like what one left that was interrupted.
+        let _lock = lock(backups)?;
+        let there = backups.list().map_err(Failure::of("list", &backups.place()))?;
+        if there.iter().any(|other| other == name) {
+            let place = backups.at(&backups.path().join(name)).place();
+            return Err(JournalError::Taken { place, hint: "give the backup another name" });
+        }
+        for left in there.iter().filter(|name| name.ends_with(TEMPORARY_SUFFIX)) {
+            discard(backups, left)?;
+        }
+        let temporary = format!("{name}{TEMPORARY_SUFFIX}");
+        let made = self.fill(&backups.at(&backups.path().join(&temporary))).and_then(|backed_up| {
+            backups.rename(&temporary, name).map_err(Failure::of("rename", &temporary))?;
+            backups.sync_directory().map_err(Failure::of("sync", &backups.place()))?;
+            Ok(BackedUp { place: backups.at(&backups.path().join(name)).place(), ..backed_up })
+        });
+        if made.is_err() {
+            // It may hold the disk's last room. What cannot be removed now is removed by the next backup.
+            let _ = discard(backups, &temporary);
+        }
+        made
+    }
+
+    /// Puts everything into the backup's directory, the manifest last.
+    fn fill(&self, target: &S) -> Result<BackedUp, JournalError> {
+        target.make_directory().map_err(Failure::of("make the directory", &target.place()))?;
+        let mut backed_up = BackedUp { place: target.place(), position: self.end, linked_bytes: 0, copied_bytes: 0 };
+        if let Some(snapshot) = &self.manifest.newest.snapshot {
+            self.link(target, snapshot, &mut backed_up)?;
+        }
+        for (at, (number, first)) in self.spans.iter().enumerate() {
+            let name = segment_name(*number);
+            let behind = self.spans.get(at + 1).map(|(_, behind)| *behind);
+            match behind {
+                // After a power failure the log may end in a segment whose successor was not synced, and is written there.
+                Some(behind) if behind < self.synced => self.link(target, &name, &mut backed_up)?,
+                Some(behind) => {
+                    let bytes = offset_in_segment(behind, *first);
+                    backed_up.copied_bytes += self.copy(target, &name, bytes, bytes)?.0;
+                }
+                None => backed_up.copied_bytes += self.copy_last(target, *number, *first)?,
+            }
+        }
+        let manifest = self.manifest.of_backup(self.end.plus(FRAME_HEADER_BYTES as u64));
+        let mut check = Check { stop: &self.stop, progress: &mut |_| {} };
+        let log = recovery::replay(&ReadOnly(target.clone()), &manifest, &mut check);
+        // What was refused for the stop's sake is no damage.
+        go_on(&self.stop)?;
+        let log = log?;
+        if !log.is_clean() {
+            let (file, offset, damage) = log.place_of_damage();
+            return Err(JournalError::BackupDamaged { backup: target.place(), file, offset, damage });
+        }
+        write_manifest(target, &manifest)?;
+        Ok(backed_up)
+    }
+
+    fn link(&self, target: &S, name: &str, backed_up: &mut BackedUp) -> Result<(), JournalError> {
+        if self.storage.link(name, target).is_ok() {
+            let file = target.open_to_read(name).map_err(Failure::of("open", name))?;
+            backed_up.linked_bytes += file.length().map_err(Failure::of("read", name))?;
+            return Ok(());
+        }
+        // Another file system, or one that cannot. What else may be wrong, copying says as well.
+        let length =
+            self.storage.open_to_read(name).and_then(|file| file.length()).map_err(Failure::of("open", name))?;
+        backed_up.copied_bytes += self.copy(target, name, length, length)?.0;
+        Ok(())
+    }
+
+    fn copy(&self, target: &S, name: &str, bytes: u64, length: u64) -> Result<(u64, S::File), JournalError> {
+        copy(&self.storage, target, name, bytes, length, &mut |_| go_on(&self.stop))
+    }
+
+    /// Copies the segment that the end is in, and closes it with a seal: damage to its end will not look like a torn tail.
+    fn copy_last(&self, target: &S, number: u32, first: Position) -> Result<u64, JournalError> {
+        let name = segment_name(number);
+        let length =
+            self.storage.open_to_read(&name).and_then(|file| file.length()).map_err(Failure::of("open", &name))?;
+        let (end, seal_bytes) = (offset_in_segment(self.end, first), FRAME_HEADER_BYTES as u64);
+        let length = length.max(end + seal_bytes);
+        let file = self.copy(target, &name, end, length)?.1;
+        let chain = self.chain_at_end(target, number, first)?;
+        let salt = self.manifest.segment_salt(number);
+        let (policy, synced) = (self.policy, self.end);
+        let seal = FrameHeader { policy, seal: true, salt, first: synced, records: 0, payload_bytes: 0, synced, chain };
+        let mut frame = [0; FRAME_HEADER_BYTES];
+        seal.encode(chain, &mut frame);
+        file.write_at(&frame, end).map_err(Failure::of("write", &name))?;
+        file.sync().map_err(Failure::of("sync", &name))?;
+        Ok(length)
+    }
+
+    /// The chained checksum of the copy's last frame.
+    fn chain_at_end(&self, target: &S, number: u32, first: Position) -> Result<u32, JournalError> {
+        let (mut window, header) = scan::open_segment(target, &self.manifest, (number, first))?;
+        let walk = scan::walk(&mut window, &header, &mut |_| go_on(&self.stop));
+        let walk = walk.map_err(|error| error.reading(&segment_name(number)))?;
+        if walk.end == self.end {
+            return Ok(walk.chain);
+        }
+        Err(JournalError::Corrupt {
+            directory: self.storage.place(),
+            file: segment_name(number),
+            offset: offset_in_segment(walk.end, first),
+            position: walk.end,
+            synced: self.end,
+            damage: walk.stop,
+        })
+    }
+}
+
+fn go_on(stop: &AtomicBool) -> Result<(), JournalError> {
+    if stop.load(Ordering::Relaxed) { Err(JournalError::Stopped) } else { Ok(()) }
+}
+
+/// Reads a store for its checksums alone.
+pub(super) struct Check<'a> {
+    pub(super) stop: &'a AtomicBool,
+    /// Told how many more bytes were read.
+    pub(super) progress: &'a mut dyn FnMut(u64),
+}
+
+impl Check<'_> {
+    fn passed(&mut self, bytes: usize) -> Result<(), VisitError> {
+        (self.progress)(bytes as u64);
+        Ok(go_on(self.stop)?)
+    }
+}
+
+impl Visitor for Check<'_> {
+    fn part(&mut self, _: u16, body: &[u8]) -> Result<(), VisitError> {
+        self.passed(body.len())
+    }
+
+    fn restored(&mut self, _: &SnapshotHeader) -> Result<(), VisitError> {
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record<'_>) -> Result<(), VisitError> {
+        self.passed(record.body.len())
+    }
+}
+
+/// Copies the first `bytes` bytes of a file, which becomes `length` long and durable. Returns that and the copy. Zeros are
+/// allocated and not written.
+pub(super) fn copy<F: Storage, T: Storage>(
+    from: &F,
+    to: &T,
+    name: &str,
+    bytes: u64,
+    length: u64,
+    step: &mut dyn FnMut(u64) -> Result<(), JournalError>,
+) -> Result<(u64, T::File), JournalError> {
+    let source = from.open_to_read(name).map_err(Failure::of("open", name))?;
+    let mut window = Window::new(source).map_err(Failure::of("read", name))?;
+    window.bound(bytes);
+    let file = to.create(name).map_err(Failure::of("create", name))?;
+    let mut offset = 0;
+    while offset < length {
+        let wanted = COPY_BYTES.min(length - offset);
+        file.allocate(offset, wanted).map_err(Failure::of("allocate", name))?;
+        let piece = window.slice(offset, usize::try_from(wanted).expect("a piece is small"));
+        let piece = piece.map_err(Failure::of("read", name))?;
+        if piece.iter().any(|byte| *byte != 0) {
+            file.write_at(piece, offset).map_err(Failure::of("write", name))?;
+        }
+        offset += wanted;
+        if offset % SYNC_BYTES == 0 {
+            file.sync().map_err(Failure::of("sync", name))?;
+        }
+        step(wanted)?;
+    }
+    file.sync().map_err(Failure::of("sync", name))?;
+    Ok((length, file))
+}
+
+/// Whether a file of this name is one that a backup or a restore makes.
+pub(super) fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(name);
+    [MANIFEST_FILE, LOCK_FILE, RESTORING_FILE].contains(&name)
+        || segment_number(name).is_some()
+        || name.starts_with(SNAPSHOT_PREFIX)
+}
+
+/// Removes a directory that was to become a backup. Files that no backup has, and so the directory, are left.
+fn discard<S: Storage>(backups: &S, name: &str) -> Result<(), JournalError> {
+    let directory = backups.at(&backups.path().join(name));
+    let files = match directory.list() {
+        Ok(files) => files,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::of("list", &directory.place())(error).into()),
+    };
+    for file in files.iter().filter(|file| is_ours(file)) {
+        directory.remove(file).map_err(Failure::of("remove", file))?;
+    }
+    backups.remove_directory(name).map_err(Failure::of("remove", name))?;
+    Ok(())
+}
+
+/// The damage that an error is about, told of the backup that the file came from.
+pub(super) fn of_backup(error: JournalError, backup: &str) -> JournalError {
+    let told = |file: String, offset: u64, damage: Damage| JournalError::BackupDamaged {
+        backup: backup.to_owned(),
+        file,
+        offset,
+        damage,
+    };
+    match error {
+        JournalError::Corrupt { file, offset, damage, .. } => told(file, offset, damage),
+        JournalError::SnapshotDamaged { file, offset, damage, .. } => told(file, offset, damage),
+        JournalError::FileDamaged { file, damage, .. } => told(file, 0, damage),
+        other => other,
+    }
+}

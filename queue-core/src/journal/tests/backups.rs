@@ -1,0 +1,486 @@
+//! Backups beside a journal that goes on, and what is restored from them: everything up to the moment they began, whatever
+//! a crash leaves, of the journal, of the backup, and of the restore.
+//!
+//! The state of these tests is the list of all records, as in the tests of compaction.
+
+use std::path::Path;
+
+use super::super::faults::{Call, FaultyStorage};
+use super::super::sim::Image;
+use super::compaction::{HISTORY, State, append_frames, compact, compact_whole, finish, names, open, open_as};
+use super::*;
+
+fn backups(disk: &SimDisk) -> SimDisk {
+    disk.at(Path::new("backups"))
+}
+
+/// The directory of one backup.
+fn made(disk: &SimDisk, name: &str) -> SimDisk {
+    disk.at(&Path::new("backups").join(name))
+}
+
+fn back_up(journal: &mut Journal<SimDisk>, disk: &SimDisk, name: &str) -> BackedUp {
+    let backup = journal.begin_backup().expect("nothing else runs");
+    let backed_up = backup.run(&backups(disk), name).expect("the disk is well");
+    journal.finish_backup();
+    backed_up
+}
+
+/// A store with a snapshot, some log behind it, and a backup `one` of it; and what the backup has.
+fn backed_up() -> (SimDisk, Vec<Kept>) {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    append_frames(&mut journal, &mut kept, 20);
+    compact_whole(&mut journal, HISTORY);
+    append_frames(&mut journal, &mut kept, 20);
+    back_up(&mut journal, &disk, "one");
+    (disk, kept)
+}
+
+fn no_progress(_: u64, _: u64) {}
+
+#[test]
+fn a_backup_has_everything_before_its_beginning_and_the_journal_goes_on() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    append_frames(&mut journal, &mut kept, 20);
+    compact_whole(&mut journal, HISTORY);
+    append_frames(&mut journal, &mut kept, 20);
+    let backup = journal.begin_backup().expect("nothing else runs");
+    let before = kept.clone();
+    append_frames(&mut journal, &mut kept, 30);
+    let backed_up = backup.run(&backups(&disk), "one").expect("the disk is well");
+    journal.finish_backup();
+    append_frames(&mut journal, &mut kept, 5);
+    let bytes: u64 = made(&disk, "one").list().expect("listed").iter().map(|name| length(&disk, name)).sum();
+    let manifest = length(&disk, "MANIFEST");
+    assert_eq!(backed_up.linked_bytes + backed_up.copied_bytes, bytes - manifest);
+    assert!(backed_up.linked_bytes > backed_up.copied_bytes, "{backed_up:?}");
+    assert_eq!((backed_up.place.as_str(), names(&backups(&disk), "one")), ("backups/one", vec!["one".to_owned()]));
+    drop(journal);
+    assert_eq!(open(&disk).expect("it opens again").2.kept, kept);
+    let (_, recovered, state) = open(&made(&disk, "one")).expect("a backup is a store");
+    assert!(recovered.restored && recovered.clean);
+    assert_eq!(state.kept, before);
+    assert_eq!(
+        open(&disk).expect("it opens again").2.kept,
+        kept,
+        "what starts on a backup shares nothing that is written"
+    );
+}
+
+fn length(disk: &SimDisk, name: &str) -> u64 {
+    made(disk, "one").open(name).and_then(|file| file.length()).expect("it is there")
+}
+
+#[test]
+fn a_backup_of_a_young_store_has_its_few_records() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    assert!(journal.begin_backup().is_none(), "there is nothing yet");
+    let mut kept = Vec::new();
+    append_frames(&mut journal, &mut kept, 1);
+    assert_eq!(back_up(&mut journal, &disk, "one").linked_bytes, 0);
+    assert_eq!(open(&made(&disk, "one")).expect("a backup is a store").2.kept, kept);
+}
+
+#[test]
+fn a_backup_and_a_compaction_wait_for_each_other() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    append_frames(&mut journal, &mut Vec::new(), 30);
+    let compaction = journal.begin_compaction(HISTORY).expect("a segment is full");
+    assert!(journal.begin_backup().is_none(), "files are about to go");
+    let compacted = compact(compaction);
+    let cleanup = journal.finish_compaction(Some(compacted)).expect("it came to something");
+    assert!(journal.begin_backup().is_none(), "files are going");
+    cleanup.run().expect("the disk is well");
+    journal.finish_cleanup();
+    append_frames(&mut journal, &mut Vec::new(), 30);
+    let backup = journal.begin_backup().expect("nothing else runs");
+    assert!(journal.is_backing_up() && journal.is_busy());
+    assert!(journal.begin_compaction(HISTORY).is_none() && journal.begin_backup().is_none(), "one at a time");
+    drop(backup);
+    journal.finish_backup();
+    assert!(journal.begin_compaction(HISTORY).is_some());
+}
+
+#[test]
+fn a_backup_ends_when_its_journal_is_dropped_and_leaves_nothing() {
+    let (disk, _) = backed_up();
+    let (mut journal, ..) = open(&disk).expect("it opens again");
+    append_frames(&mut journal, &mut Vec::new(), 1);
+    let backup = journal.begin_backup().expect("nothing else runs");
+    drop(journal);
+    assert!(matches!(open(&disk), Err(JournalError::Locked { .. })), "its files are still needed");
+    let stopped = backup.run(&backups(&disk), "two").expect_err("nobody wants it any more");
+    assert!(matches!(stopped, JournalError::Stopped), "{stopped}");
+    assert_eq!(backups(&disk).list().expect("listed"), ["one"]);
+    open(&disk).expect("it opens again");
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_and_leftovers_go() {
+    let (disk, kept) = backed_up();
+    let (mut journal, ..) = open(&disk).expect("it opens again");
+    append_frames(&mut journal, &mut Vec::new(), 1);
+    let before = made(&disk, "one").list().expect("listed");
+    let mut run = |name: &str| {
+        let backup = journal.begin_backup().expect("nothing else runs");
+        let outcome = backup.run(&backups(&disk), name);
+        journal.finish_backup();
+        outcome
+    };
+    let taken = run("one").expect_err("it is there");
+    assert_eq!(taken.to_string(), "backups/one is there already; give the backup another name");
+    assert_eq!(made(&disk, "one").list().expect("listed"), before);
+    // One that was interrupted, and one in which somebody keeps something else.
+    for (name, file) in [("half.new", "00000001.segment"), ("own.new", "notes.txt")] {
+        made(&disk, name).create(file).expect("made");
+    }
+    let refused = run("two").expect_err("somebody's files are in the way");
+    assert!(refused.to_string().contains("own.new"), "{refused}");
+    assert_eq!(backups(&disk).list().expect("listed"), ["one", "own.new"]);
+    made(&disk, "own.new").remove("notes.txt").expect("removed");
+    run("two").expect("nothing is in the way");
+    assert_eq!(backups(&disk).list().expect("listed"), ["one", "two"]);
+    let lock = backups(&disk).lock().expect("nobody has it");
+    let error = run("three").expect_err("another store makes a backup there");
+    assert!(matches!(error, JournalError::Locked { .. }), "{error}");
+    drop(lock);
+    assert_eq!(open(&made(&disk, "one")).expect("a backup is a store").2.kept, kept);
+}
+
+#[test]
+fn what_cannot_be_linked_is_copied() {
+    let disk = FaultyStorage::new(SimDisk::new());
+    let (mut journal, _) = Journal::open(disk.clone(), small(FsyncPolicy::Always), &mut |_| Ok(())).expect("it opens");
+    let mut kept = Vec::new();
+    for frame in 0..40 {
+        kept.push(append(&mut journal, 0, frame, 900));
+        commit(&mut journal, 0);
+    }
+    let mut run = |name| {
+        let backup = journal.begin_backup().expect("nothing else runs");
+        let backed_up = backup.run(&disk.at(Path::new("backups")), name).expect("the disk is well");
+        journal.finish_backup();
+        backed_up
+    };
+    let linked = run("linked");
+    disk.plan().fail_after(Call::Link, 1);
+    let some = run("some");
+    disk.plan().fail_after(Call::Link, 0);
+    let copied = run("copied");
+    assert!(0 < some.linked_bytes && some.linked_bytes < linked.linked_bytes && copied.linked_bytes == 0);
+    assert_eq!(linked.linked_bytes + linked.copied_bytes, copied.copied_bytes);
+    drop(journal);
+    for name in ["linked", "some", "copied"] {
+        assert_eq!(open(&made(disk.below(), name)).expect("a backup is a store").2.kept, kept, "{name}");
+    }
+}
+
+#[test]
+fn damage_in_the_store_is_found_before_there_is_a_backup() {
+    let (disk, _) = backed_up();
+    let (mut journal, ..) = open(&disk).expect("it opens again");
+    let name = names(&disk, "snapshot-").pop().expect("a snapshot");
+    let file = disk.open(&name).expect("it is there");
+    let mut byte = [0];
+    file.read_at(&mut byte, 200).expect("read");
+    file.write_at(&[byte[0] ^ 4], 200).expect("written");
+    let error =
+        journal.begin_backup().expect("nothing else runs").run(&backups(&disk), "two").expect_err("a bit differs");
+    assert!(matches!(&error, JournalError::SnapshotDamaged { file, .. } if *file == name), "{error}");
+    assert_eq!(backups(&disk).list().expect("listed"), ["one"]);
+}
+
+#[test]
+fn a_backup_that_lost_its_end_is_damaged_and_not_torn() {
+    let (disk, _) = backed_up();
+    let files = disk.files();
+    let last = made(&disk, "one").list().expect("listed").into_iter().rfind(|name| name.ends_with(".segment"));
+    let last = format!("backups/one/{}", last.expect("a segment"));
+    let used = files[&last].iter().rposition(|byte| *byte != 0).expect("frames") + 1;
+    // Its seal alone, and frames with it.
+    for zeroed in [48, 1_000] {
+        let mut files = files.clone();
+        files.get_mut(&last).expect("it is there")[used - zeroed..].fill(0);
+        let damaged = SimDisk::with_files(files);
+        let error = open(&made(&damaged, "one")).expect_err("its end is gone");
+        assert!(matches!(error, JournalError::Corrupt { .. }), "{error}");
+        let error = restore(&made(&damaged, "one"), &damaged.at(Path::new("new")), &mut no_progress);
+        let error = error.expect_err("its end is gone");
+        assert!(last.ends_with(&damaged_file(&error)), "{error}");
+    }
+}
+
+fn damaged_file(error: &JournalError) -> String {
+    match error {
+        JournalError::BackupDamaged { file, .. } => file.clone(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_restored_store_has_what_the_backup_has_and_shares_nothing_with_it() {
+    let (disk, mut kept) = backed_up();
+    let (mut seen, mut last) = (Vec::new(), 0);
+    let new = disk.at(Path::new("new"));
+    let before = made(&disk, "one").list().expect("listed");
+    let restored = restore(&made(&disk, "one"), &new, &mut |done, all| {
+        assert!(last <= done && done <= all);
+        last = done;
+        seen.push((done, all));
+    });
+    let restored = restored.expect("it is whole");
+    assert_eq!((seen.first().map(|seen| seen.0), seen.last().map(|seen| seen.0)), (Some(0), Some(2 * restored.bytes)));
+    assert_eq!(restored.files, before.len() as u64 - 1, "all but the manifest");
+    let (mut journal, recovered, state) = open(&new).expect("it opens");
+    assert_eq!((state.kept.as_slice(), recovered.restored), (kept.as_slice(), true));
+    append_frames(&mut journal, &mut kept, 30);
+    journal.forget_backup().expect("the disk is well");
+    journal.close(1).expect("it closes");
+    let (_, recovered, state) = open(&new).expect("it opens again");
+    assert_eq!((state.kept.as_slice(), recovered.restored), (kept.as_slice(), false));
+    assert_ne!(open(&made(&disk, "one")).expect("a backup stays a store").2.kept, kept);
+}
+
+#[test]
+fn a_store_is_restored_only_where_nothing_is() {
+    let (disk, _) = backed_up();
+    let new = disk.at(Path::new("new"));
+    let refused = |error: Result<Restored, JournalError>| error.expect_err("refused").to_string();
+    assert_eq!(
+        refused(restore(&disk.at(Path::new("nothing")), &new, &mut no_progress)),
+        "nothing holds no journal: it has no MANIFEST"
+    );
+    new.create("notes.txt").expect("made");
+    let taken = "new is there already; a store is restored into an empty directory, name another one";
+    assert_eq!(refused(restore(&made(&disk, "one"), &new, &mut no_progress)), taken);
+    assert_eq!(new.list().expect("listed"), ["notes.txt"]);
+    new.remove("notes.txt").expect("removed");
+    restore(&made(&disk, "one"), &new, &mut no_progress).expect("it is empty");
+    assert_eq!(refused(restore(&made(&disk, "one"), &new, &mut no_progress)), taken);
+    let lock = made(&disk, "one").lock().expect("nobody has it");
+    let error = restore(&made(&disk, "one"), &disk.at(Path::new("other")), &mut no_progress).expect_err("it is in use");
+    assert!(matches!(error, JournalError::Locked { .. }), "{error}");
+    drop(lock);
+}
+
+#[test]
+fn a_bit_flipped_in_a_backup_is_found_by_a_restore_with_its_file_and_place() {
+    let (disk, kept) = backed_up();
+    let files = disk.files();
+    let mut chance = super::super::sim::Chance(17);
+    let mut flips = 0;
+    for (name, content) in files.iter().filter(|(name, _)| name.starts_with("backups/one/")) {
+        // Every byte of the short ones; of the others such that all kinds of places come.
+        let step = (content.len() / 400).max(1);
+        for at in (0..content.len()).step_by(step) {
+            let mut files = files.clone();
+            files.get_mut(name).expect("it is there")[at] ^= 1 << chance.below(8);
+            let damaged = SimDisk::with_files(files);
+            let new = damaged.at(Path::new("new"));
+            let error = match restore(&made(&damaged, "one"), &new, &mut no_progress) {
+                Err(error) => error,
+                // What is left over at the end of a segment means nothing.
+                Ok(_) if content[at] == 0 && open(&new).expect("it opens").2.kept == kept => continue,
+                Ok(restored) => panic!("byte {at} of {name}: {restored:?}"),
+            };
+            let offset = match &error {
+                JournalError::BackupDamaged { file, offset, .. } if name.ends_with(file.as_str()) => *offset,
+                // The manifest's own first words.
+                JournalError::Foreign { .. } | JournalError::UnknownVersion { .. } if name.ends_with("MANIFEST") => 0,
+                other => panic!("byte {at} of {name}: {other}"),
+            };
+            assert!(offset <= at as u64, "byte {at} of {name}: {error}");
+            assert_eq!(new.list().expect("listed"), [""; 0], "nothing is left of it");
+            flips += 1;
+        }
+    }
+    assert!(flips > 800, "only {flips}");
+}
+
+/// A life with backups and compactions, and what was known when.
+struct Life {
+    disk: SimDisk,
+    policy: FsyncPolicy,
+    kept: Vec<Kept>,
+    /// After how many calls each record was acknowledged.
+    acknowledged: Vec<usize>,
+    /// Each backup's name, after how many calls it was there, and its records.
+    backups: Vec<(String, usize, usize)>,
+}
+
+impl Life {
+    fn append(&mut self, journal: &mut Journal<SimDisk>, frames: u8) {
+        append_frames(journal, &mut self.kept, frames);
+        // A frame has one record.
+        self.acknowledged.resize(self.kept.len(), self.disk.calls());
+    }
+
+    fn live(policy: FsyncPolicy) -> Life {
+        let disk = SimDisk::new();
+        let mut life = Life { disk, policy, kept: Vec::new(), acknowledged: Vec::new(), backups: Vec::new() };
+        let (mut journal, ..) = open_as(&life.disk, policy).expect("a new store opens");
+        for round in 0..3 {
+            life.append(&mut journal, 13);
+            // Now and then the segment in use is synced when a backup begins, now and then not.
+            if round == 1
+                && let Some(sync) = journal.begin_sync(100_000)
+            {
+                journal.finish_sync(sync.run()).expect("the disk is well");
+            }
+            let backup = journal.begin_backup().expect("nothing else runs");
+            let records = life.kept.len();
+            life.append(&mut journal, 1);
+            let name = format!("backup-{round}");
+            backup.run(&backups(&life.disk), &name).expect("the disk is well");
+            life.backups.push((name, life.disk.calls(), records));
+            life.append(&mut journal, 1);
+            journal.finish_backup();
+            if let Some(compaction) = journal.begin_compaction(HISTORY) {
+                let compacted = compact(compaction);
+                life.append(&mut journal, 1);
+                finish(&mut journal, compacted);
+            }
+        }
+        drop(journal);
+        life
+    }
+
+    /// What is found on an image: the journal as it was acknowledged, every backup whole or not at all.
+    fn check(&self, image: &Image) -> Result<(), String> {
+        let Image { disk, point, .. } = image;
+        // Both opened: the journal writes, and what it shares with a backup must not change by it.
+        let state = open_as(disk, self.policy).map_err(|error| error.to_string())?.2;
+        self.check_prefix(&state)?;
+        let promised = self.acknowledged.iter().filter(|&&calls| calls <= *point).count();
+        if self.policy == FsyncPolicy::Always && state.kept.len() < promised {
+            return Err(format!("{} records, {promised} were acknowledged", state.kept.len()));
+        }
+        let there = backups(disk).list().map_err(|error| error.to_string())?;
+        for (name, calls, records) in &self.backups {
+            if there.contains(name) {
+                let state = open(&made(disk, name)).map_err(|error| format!("{name}: {error}"))?.2;
+                self.check_prefix(&state)?;
+                if state.kept.len() != *records {
+                    return Err(format!("{name} has {} records of {records}", state.kept.len()));
+                }
+            } else if calls <= point {
+                return Err(format!("{name} was made, and is gone"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_prefix(&self, state: &State) -> Result<(), String> {
+        if self.kept.starts_with(&state.kept) { Ok(()) } else { Err("not what was appended".to_owned()) }
+    }
+
+    /// The next backup clears what an interrupted one left, and has what is there.
+    fn check_next(&self, disk: &SimDisk) -> Result<(), String> {
+        let (mut journal, _, state) = open_as(disk, self.policy).map_err(|error| error.to_string())?;
+        let mut kept = state.kept;
+        append_frames(&mut journal, &mut kept, 1);
+        let backup = journal.begin_backup().expect("nothing else runs");
+        backup.run(&backups(disk), "next").map_err(|error| error.to_string())?;
+        let there = backups(disk).list().map_err(|error| error.to_string())?;
+        if there.iter().any(|name| name.ends_with(".new")) {
+            return Err(format!("leftovers: {there:?}"));
+        }
+        let state = open(&made(disk, "next")).map_err(|error| error.to_string())?.2;
+        if state.kept == kept { Ok(()) } else { Err("the next backup has something else".to_owned()) }
+    }
+}
+
+fn crash_everywhere(policy: FsyncPolicy) {
+    let life = Life::live(policy);
+    let mut images = 0;
+    for image in life.disk.images(11, 2) {
+        let describe = |error| {
+            format!("{policy:?}: after call {} of {}, losing {:?}: {error}", image.point, life.disk.calls(), image.loss)
+        };
+        life.check(&image).unwrap_or_else(|error| panic!("{}", describe(error)));
+        images += 1;
+        if images % 25 == 0 {
+            // The starts were interrupted, too.
+            for second in image.disk.images(images, 1) {
+                let second = Image { point: image.point, ..second };
+                life.check(&second).unwrap_or_else(|error| panic!("{}", describe(format!("then: {error}"))));
+                images += 1;
+            }
+            life.check_next(&image.disk).unwrap_or_else(|error| panic!("{}", describe(error)));
+        }
+    }
+    assert!(images >= 500, "only {images} images");
+}
+
+#[test]
+fn whatever_a_crash_leaves_of_a_backup_is_whole_or_no_backup() {
+    crash_everywhere(FsyncPolicy::Always);
+}
+
+#[test]
+fn a_backup_shares_nothing_with_a_journal_whose_end_a_crash_takes_back() {
+    crash_everywhere(FsyncPolicy::EverySec);
+    crash_everywhere(FsyncPolicy::No);
+}
+
+/// What a crash left of a restore: no store that opens unless it is whole, and one once it is restored again.
+fn check_restoring(disk: &SimDisk, kept: &[Kept]) -> Result<(), String> {
+    let new = disk.at(Path::new("new"));
+    let has = |name: &str| new.open(name).is_ok();
+    if has("MANIFEST") {
+        let (mut journal, recovered, state) = open(&new).map_err(|error| error.to_string())?;
+        // Of an interrupted start there may be the frame below; and only behind that it is a store like any other.
+        let more = state.kept.len().saturating_sub(kept.len());
+        if !state.kept.starts_with(kept) || more > 1 || (more == 0 && !recovered.restored) {
+            return Err(format!("it is a store, and not the backup's: {more} more, {}", recovered.restored));
+        }
+        append_frames(&mut journal, &mut Vec::new(), 1);
+        journal.forget_backup().map_err(|error| error.to_string())?;
+        return if has("RESTORING") { Err("it still says that it is not whole".to_owned()) } else { Ok(()) };
+    }
+    let files = new.list().map_err(|error| error.to_string())?;
+    if !files.is_empty() {
+        match open(&new) {
+            Err(JournalError::HalfRestored { directory }) if directory == "new" => {}
+            Err(error) => return Err(format!("refused in other words: {error}")),
+            Ok(_) => return Err(format!("half of it opens: {files:?}")),
+        }
+    }
+    restore(&made(disk, "one"), &new, &mut no_progress).map_err(|error| format!("not again: {error}"))?;
+    let state = open(&new).map_err(|error| error.to_string())?.2;
+    if state.kept == kept { Ok(()) } else { Err("restored again, it has something else".to_owned()) }
+}
+
+#[test]
+fn whatever_a_crash_leaves_of_a_restore_is_no_store_or_the_whole_one() {
+    let (disk, kept) = backed_up();
+    // Without the calls that made it.
+    let disk = SimDisk::with_files(disk.files());
+    restore(&made(&disk, "one"), &disk.at(Path::new("new")), &mut no_progress).expect("it is whole");
+    let mut images = 0;
+    for image in disk.images(3, 3) {
+        let describe =
+            |error| format!("after call {} of {}, losing {:?}: {error}", image.point, disk.calls(), image.loss);
+        check_restoring(&image.disk, &kept).unwrap_or_else(|error| panic!("{}", describe(error)));
+        images += 1;
+        if images % 5 == 0 {
+            // The restore that followed, or the start, was interrupted as well.
+            for second in image.disk.images(images, 1) {
+                check_restoring(&second.disk, &kept).unwrap_or_else(|error| {
+                    panic!(
+                        "{}",
+                        describe(format!("then after call {}, losing {:?}: {error}", second.point, second.loss))
+                    )
+                });
+                images += 1;
+            }
+        }
+    }
+    assert!(images >= 300, "only {images} images");
+}
