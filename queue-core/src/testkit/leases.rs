@@ -147,6 +147,12 @@ pub async fn an_extended_lease_of_a_cancelled_job_says_who_and_why(rig: &Rig) {
         panic!("the handler is told");
     };
     assert!(reason.contains("ann") && reason.contains("wrong address"), "{reason}");
+    // Whoever asks again changes neither what was said nor since when.
+    let again = super::context("bob", "in a hurry");
+    let done = rig.engine().job_verb(&again, leased.number.into(), JobVerb::Cancel).await;
+    assert_eq!(done, Ok((leased.number, JobState::Active)));
+    let told = extend(rig, vec![proof(&leased)]).await;
+    assert_eq!(told, [Extension::Cancel { reason: reason.clone() }]);
 }
 
 pub async fn an_expired_lease_is_a_row_of_the_timeline(rig: &Rig) {

@@ -223,6 +223,10 @@ pub async fn a_new_time_is_at_most_ten_years_ahead(rig: &Rig) {
     let job = rig.add("q").await.into();
     let verb = JobVerb::Reschedule(When::DelayMs(TEN_YEARS_MS + 1));
     check(rig, Command::Job { job, verb }, "delay_ms is 315360000001", &["0", "315360000000"]).await;
+    let later = rig.add_with("q", JobOptions { delay_ms: Some(1_000), ..JobOptions::default() }).await;
+    for when in [When::DelayMs(TEN_YEARS_MS), When::RunAtMs(253_402_300_799_999)] {
+        assert_eq!(rig.verb(later, JobVerb::Reschedule(when)).await, JobState::Delayed);
+    }
 }
 
 pub async fn an_edit_changes_something_allowed(rig: &Rig) {

@@ -127,6 +127,8 @@ fn a_start_goes_on_from_the_snapshot() {
     assert_eq!(recovered.snapshot, Some(position));
     assert_eq!(state.from_parts, kept.iter().filter(|kept| kept.position < position).count());
     assert!(state.from_parts > 10 && recovered.clean);
+    let snapshot = names(&disk, SNAPSHOT_PREFIX).pop().expect("it is there");
+    assert_eq!(journal.snapshot_bytes(), disk.files()[&snapshot].len() as u64, "it says when the next one is due");
     assert_eq!(journal.bytes_behind_snapshot(), journal.written().get() - position.get());
 }
 

@@ -1,5 +1,6 @@
 //! The snapshot's file by itself: what was written comes back, and nothing else is ever taken for it.
 
+use super::super::format::FRAME_BYTES_MAX;
 use super::super::snapshot::{SnapshotHeader, SnapshotReader, SnapshotWriter, snapshot_name};
 use super::*;
 
@@ -51,6 +52,14 @@ fn what_was_written_comes_back() {
         assert_eq!(disk.files()[&name].len() as u64, bytes);
         assert_eq!(read(&disk).expect("it is whole"), (HEADER, parts));
     }
+}
+
+#[test]
+fn the_largest_part_comes_back() {
+    let disk = SimDisk::new();
+    let parts = vec![(1, vec![7; FRAME_BYTES_MAX])];
+    write(&disk, &parts);
+    assert!(read(&disk).expect("it is whole") == (HEADER, parts));
 }
 
 #[test]

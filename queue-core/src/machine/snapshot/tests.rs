@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::super::{Blob, Chance, Event, Sink};
 use super::{Machine, Restore, field, kind};
 use crate::model::{
-    BulkVerb, Command, Context, DeadReason, DelayCause, JobFilter, JobOptions, JobState, LeaseOrder, LeaseOutcome,
-    LeaseRef, NewJob, Now, OperationState, Outcome, QueueSettings, Reply, SettingsPatch, Settlement,
+    BulkVerb, Command, Context, DeadReason, DelayCause, JobFilter, JobNumber, JobOptions, JobState, JobVerb,
+    LeaseOrder, LeaseOutcome, LeaseRef, LogLine, LogSource, NewJob, Now, OperationState, Outcome, QueueSettings, Reply,
+    SettingsPatch, Settlement,
 };
 
 const NOW: Now = Now { steady: 0x100, wall: 0x300 };
@@ -224,6 +225,44 @@ fn what_hangs_on_a_job_is_restored() {
     assert_eq!(restored.live_blobs().len(), 3, "payload, headers and error");
 }
 
+/// A start compares the state with a hash that another version may have written down.
+#[test]
+fn the_hash_of_a_state_is_the_same_in_every_version() {
+    let mut store = Store::new();
+    let mut hashes = vec![store.machine.state_hash()];
+    store.enqueue(3, JobOptions { tags: vec!["a".to_owned()], priority: Some(-3), ..JobOptions::default() });
+    store.enqueue(2, JobOptions { delay_ms: Some(70), keep_ms: Some(5), ..JobOptions::default() });
+    let headers = [("trace".to_owned(), "1".to_owned())].into();
+    store.enqueue(1, JobOptions { id: Some("one".to_owned()), headers, lifo: true, ..JobOptions::default() });
+    hashes.push(store.machine.state_hash());
+    store.fail_one();
+    let order = LeaseOrder { queues: vec!["q".to_owned()], limit: 3, worker: "x".to_owned(), lease_ms: Some(900) };
+    let Reply::Leased(leased) = store.done(&Command::Lease(order)) else { panic!("jobs are leased") };
+    let leases: Vec<LeaseRef> = leased.iter().map(|job| LeaseRef { number: job.number, token: job.token }).collect();
+    for value in ["1", "22"] {
+        store.done(&Command::Progress { lease: leases[0], value: value.into() });
+        let line = LogLine { source: LogSource::Out, text: value.to_owned() };
+        store.done(&Command::Log { lease: leases[0], lines: vec![line; 2] });
+    }
+    store.done(&Command::Job { job: leases[0].number.into(), verb: JobVerb::Cancel });
+    let outcome = Outcome::Complete { result: Some("3".into()) };
+    store.done(&Command::Settle { settlements: vec![Settlement { lease: leases[1], outcome }], then_lease: None });
+    let outcome = Outcome::Snooze { delay_ms: Some(1_000) };
+    store.done(&Command::Settle { settlements: vec![Settlement { lease: leases[2], outcome }], then_lease: None });
+    hashes.push(store.machine.state_hash());
+    store.done(&Command::Job { job: JobNumber(6).into(), verb: JobVerb::Remove { force: false } });
+    let set = QueueSettings { stalls: Some(7), ..QueueSettings::default() };
+    store.done(&Command::SetQueue { queue: "q".to_owned(), patch: SettingsPatch { set, reset: Vec::new() } });
+    store.done(&Command::Pause { queue: "q".to_owned() });
+    let filter = JobFilter { queue: Some("q".to_owned()), ..JobFilter::default() };
+    store.done(&Command::StartOperation { verb: BulkVerb::Cancel, filter });
+    hashes.push(store.machine.state_hash());
+    // Of a new store; of jobs that nobody had; with all that hangs on jobs; with all that a queue and an operation are.
+    let expected =
+        [15_712_132_927_860_783_136, 7_899_268_992_700_209_080, 2_686_227_185_731_176_428, 9_487_827_304_934_453_205];
+    assert_eq!(hashes, expected);
+}
+
 #[test]
 fn many_small_things_share_a_part_and_stay_in_order() {
     let mut store = Store::new();
@@ -308,6 +347,9 @@ fn values_out_of_range_are_refused_by_name() {
     assert_eq!(row(64, 2), "part of kind 9: job #1: a lease expired and was not counted");
     let cut = refused(&store, kind::ROW, |body| body.truncate(60));
     assert_eq!(cut, "part of kind 9: a value of 2 bytes is cut off");
+    // The next start could count no further.
+    let last_epoch = refused(&store, kind::STORE, |body| body[36..40].fill(0xff));
+    assert_eq!(last_epoch, "part of kind 1: a counter is out of range");
 }
 
 #[test]
