@@ -78,6 +78,9 @@ pub struct Checked {
     pub end: Position,
     /// No record of this log stands at or behind it.
     pub beyond: Position,
+    /// Whether something may be whole and could not be read: the system refused it, or another version wrote it. Then
+    /// nothing is known to be lost, and nothing may be given up.
+    pub unread: bool,
     /// Number and first position of the segments that have content and a first position that is known.
     pub(super) spans: Vec<Span>,
 }
@@ -222,6 +225,7 @@ impl<S: Storage> Check<'_, S> {
     }
 
     fn snapshot_finding(&mut self, name: &str, weight: Weight, error: JournalError) {
+        self.checked.unread |= matches!(error, JournalError::UnknownVersion { .. } | JournalError::Io { .. });
         let (offset, what) = match error {
             JournalError::SnapshotDamaged { offset, damage, .. } => (offset, damage.to_string()),
             JournalError::FileDamaged { damage, .. } => (0, damage.to_string()),
@@ -234,6 +238,7 @@ impl<S: Storage> Check<'_, S> {
     }
 
     fn bad(&mut self, number: u32, offset: u64, bytes: u64, position: Position, damage: Damage) {
+        self.checked.unread |= matches!(damage, Damage::UnknownFlag | Damage::Version(_));
         let never_cut = matches!(damage, Damage::UnknownFlag | Damage::FileMissing | Damage::Version(_));
         let (file, what) = (segment_name(number), damage.to_string());
         let finding = Finding { file, offset, bytes, position: Some(position), what, weight: Weight::Torn };
@@ -252,6 +257,7 @@ impl<S: Storage> Check<'_, S> {
 
     fn segment(&mut self, number: u32) {
         if let Err(error) = self.try_segment(number) {
+            self.checked.unread = true;
             let what = format!("failed to read it: {error}");
             let position = Some(self.expected());
             let finding =

@@ -145,6 +145,11 @@ fn said(finding: &Finding) -> String {
 pub(super) fn damaged(verified: &Verified) -> Failure {
     let directory = &verified.directory;
     let hint = match verified.choices.as_slice() {
+        [] if verified.checked.unread => {
+            "nothing was changed, and nothing is to be given up yet: make it readable, use the program that wrote it, \
+             or copy the directory from a failing disk"
+                .to_owned()
+        }
         [] => "nothing was changed; nothing of it can be repaired: keep a copy, and start with a backup".to_owned(),
         choices => {
             let words: Vec<&str> = choices.iter().copied().map(Choice::as_str).collect();

@@ -8,6 +8,7 @@ use super::super::recover::Recovering;
 use super::super::{LocalEngine, LocalOptions};
 use super::*;
 use crate::engine::{Engine, EngineExt, ManualClock};
+use crate::journal::faults::{Call, FaultyStorage};
 use crate::journal::sim::SimDisk;
 use crate::journal::{Base, Inspection, Journal, JournalError, Options, Record, Weight};
 use crate::machine::{Machine, decode};
@@ -276,6 +277,31 @@ fn a_damaged_manifest_is_named() {
     assert_eq!(verified.checked.findings[0].file, "MANIFEST");
     let error = offline(&SimDisk::with_files(files)).plan(Choice::Cut, &mut |_| {}).expect_err("none");
     assert!(error.message.contains("cut is no choice"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_is_never_given_up() {
+    let snapshot = names("", "snapshot-").pop().expect("two");
+    let segment = names(".segment", "").into_iter().rfind(|name| used(&store().files[name]) > 0).expect("one in use");
+    for name in [&snapshot, &segment] {
+        // A version of tomorrow, whole.
+        let mut files = store().files.clone();
+        let content = files.get_mut(name).expect("it is there");
+        content[8] = 2;
+        let checksum = crc32c::crc32c(&content[..60]);
+        content[60..64].copy_from_slice(&checksum.to_le_bytes());
+        let verified = verified(&files);
+        assert!(verified.is_unstartable() && verified.checked.unread && verified.choices.is_empty(), "{verified:?}");
+        for call in [Call::Open, Call::Read] {
+            let storage = FaultyStorage::new(SimDisk::with_files(store().files.clone()));
+            storage.plan().fail_only(name);
+            storage.plan().fail_after(call, 0);
+            let offline = Offline::open(storage, &mut |_, _| {}).expect("the others can be looked at");
+            let verified = offline.verified();
+            assert!(verified.is_unstartable() && verified.choices.is_empty(), "{name} {call:?}: {verified:?}");
+            offline.plan(Choice::Cut, &mut |_| {}).expect_err("it may be whole");
+        }
+    }
 }
 
 #[test]

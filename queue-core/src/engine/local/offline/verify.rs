@@ -164,8 +164,11 @@ impl<S: Storage> Offline<S> {
         Ok(())
     }
 
-    /// What can be done.
+    /// What can be done. Nothing is given up that whoever may read it, or another version, would still have.
     fn choices(&self) -> Vec<Choice> {
+        if self.verified.checked.unread {
+            return Vec::new();
+        }
         Choice::ALL.into_iter().filter(|choice| self.is_possible(*choice)).collect()
     }
 
