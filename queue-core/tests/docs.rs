@@ -191,6 +191,7 @@ fn the_journals_messages_stand_in_the_page_for_operators() {
         Damage::PayloadChecksum,
         Damage::Record,
         Damage::Gap,
+        Damage::CutOff,
         Damage::FileMissing,
         Damage::Manifest,
     ];

@@ -199,15 +199,14 @@ impl<S: Storage> Backup<S> {
         let name = segment_name(number);
         let length =
             self.storage.open_to_read(&name).and_then(|file| file.length()).map_err(Failure::of("open", &name))?;
-        let (end, seal_bytes) = (offset_in_segment(self.end, first), FRAME_HEADER_BYTES as u64);
-        let length = length.max(end + seal_bytes);
+        let (end, salt) = (offset_in_segment(self.end, first), self.manifest.segment_salt(number));
+        let seal = FrameHeader::seal(self.policy, salt, self.end);
+        let mut frame = [vec![0; FRAME_HEADER_BYTES], seal.echo(end)].concat();
+        let length = length.max(end + frame.len() as u64);
         let file = self.copy(target, &name, end, length)?.1;
         let chain = self.chain_at_end(target, number, first)?;
-        let salt = self.manifest.segment_salt(number);
-        let (policy, synced) = (self.policy, self.end);
-        let seal = FrameHeader { policy, seal: true, salt, first: synced, records: 0, payload_bytes: 0, synced, chain };
-        let mut frame = [0; FRAME_HEADER_BYTES];
-        seal.encode(chain, &mut frame);
+        let payload_bytes = u32::try_from(frame.len() - FRAME_HEADER_BYTES).expect("an echo is short");
+        FrameHeader { payload_bytes, ..seal }.encode(chain, &mut frame);
         file.write_at(&frame, end).map_err(Failure::of("write", &name))?;
         file.sync().map_err(Failure::of("sync", &name))?;
         Ok(length)

@@ -136,7 +136,8 @@ fn rotate<S: Storage>(
     buffer: &mut [u8],
 ) -> Result<Arc<Segment<S::File>>, Failure> {
     let segment = next.finish(storage, header.first, header.frame_bytes() as u64)?;
-    let segment_header = SegmentHeader { number: segment.number, salt, first: header.first, chain };
+    let segment_header =
+        SegmentHeader { number: segment.number, salt, first: header.first, chain, bytes: segment.capacity };
     segment_header.encode(&mut buffer[..SEGMENT_HEADER_BYTES]);
     segment.file.write_at(buffer, 0).map_err(at(0)).map_err(Failure::of("write", &segment.name))?;
     Ok(Arc::new(segment))

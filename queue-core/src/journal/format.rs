@@ -38,6 +38,11 @@ const BODY_LENGTH_MASK: u32 = (1 << 28) - 1;
 const FLAG_SKIPPABLE: u32 = 1 << 31;
 const FLAGS_KNOWN: u32 = FLAG_SKIPPABLE | BODY_LENGTH_MASK;
 const FRAME_FLAG_SEAL: u8 = 1;
+const FRAME_FLAG_ECHO: u8 = 2;
+/// What a disk writes, and may lose, as a whole: a seal and its echo never stand in the block of the data before them alone.
+pub(super) const BLOCK_BYTES: u64 = 512;
+/// No segment's file is shorter.
+pub(super) const SEGMENT_BYTES_MIN: u64 = 4096;
 /// `at` shares eight bytes with the kind: 48 bits of milliseconds are 8,900 years.
 pub(super) const AT_MAX: u64 = (1 << 48) - 1;
 
@@ -75,6 +80,9 @@ pub enum Damage {
     /// A segment's file is not there.
     #[error("the file is missing")]
     FileMissing,
+    /// A segment's file is shorter than it was made, which no crash does.
+    #[error("the file is cut off there")]
+    CutOff,
     /// The manifest's checksum or length differs.
     #[error("the manifest's checksum or length differs")]
     Manifest,
@@ -264,6 +272,8 @@ pub(super) struct SegmentHeader {
     pub(super) first: Position,
     /// The chained checksum of the frame before, so that a segment can be read without its predecessor.
     pub(super) chain: u32,
+    /// Length of the file, which had it before this was written.
+    pub(super) bytes: u64,
 }
 
 impl SegmentHeader {
@@ -274,7 +284,8 @@ impl SegmentHeader {
         into[16..24].copy_from_slice(&self.salt.to_le_bytes());
         into[24..32].copy_from_slice(&self.first.get().to_le_bytes());
         into[32..36].copy_from_slice(&self.chain.to_le_bytes());
-        into[36..60].fill(0);
+        into[36..44].copy_from_slice(&self.bytes.to_le_bytes());
+        into[44..60].fill(0);
         let checksum = crc32c::crc32c(&into[..60]);
         into[60..64].copy_from_slice(&checksum.to_le_bytes());
     }
@@ -292,6 +303,7 @@ impl SegmentHeader {
             salt: u64_at(bytes, 16),
             first: Position::new(u64_at(bytes, 24)),
             chain: u32_at(bytes, 32),
+            bytes: u64_at(bytes, 36),
         };
         match u32_at(bytes, 8) {
             _ if header.number != number || header.salt != salt => Err(Damage::Misplaced),
@@ -307,6 +319,8 @@ pub(super) struct FrameHeader {
     pub(super) policy: FsyncPolicy,
     /// An empty frame that only names what is synced.
     pub(super) seal: bool,
+    /// A seal's header once more, which is no frame of the chain.
+    pub(super) echo: bool,
     pub(super) salt: u64,
     /// Position of this header.
     pub(super) first: Position,
@@ -324,7 +338,7 @@ impl FrameHeader {
         let (head, payload) = frame.split_at_mut(FRAME_HEADER_BYTES);
         head[..4].copy_from_slice(&FRAME_MAGIC);
         head[4] = self.policy.code();
-        head[5] = if self.seal { FRAME_FLAG_SEAL } else { 0 };
+        head[5] = (u8::from(self.seal) * FRAME_FLAG_SEAL) | (u8::from(self.echo) * FRAME_FLAG_ECHO);
         head[6..8].fill(0);
         head[8..16].copy_from_slice(&self.salt.to_le_bytes());
         head[16..24].copy_from_slice(&self.first.get().to_le_bytes());
@@ -354,10 +368,11 @@ impl FrameHeader {
         }
         // A policy or flag that this version does not know may change what the frame means.
         let policy = FsyncPolicy::from_code(bytes[4]);
-        let known = policy.is_some() && bytes[5] & !FRAME_FLAG_SEAL == 0 && bytes[6..8] == [0; 2];
+        let known = policy.is_some() && bytes[5] & !(FRAME_FLAG_SEAL | FRAME_FLAG_ECHO) == 0 && bytes[6..8] == [0; 2];
         let header = FrameHeader {
             policy: policy.unwrap_or_default(),
-            seal: bytes[5] == FRAME_FLAG_SEAL,
+            seal: bytes[5] & FRAME_FLAG_SEAL != 0,
+            echo: bytes[5] & FRAME_FLAG_ECHO != 0,
             salt: u64_at(bytes, 8),
             first: Position::new(u64_at(bytes, 16)),
             records: u32_at(bytes, 24),
@@ -375,6 +390,26 @@ impl FrameHeader {
         } else {
             Ok(header)
         }
+    }
+
+    /// The header of a seal without a payload, which names everything before it as synced.
+    pub(super) fn seal(policy: FsyncPolicy, salt: u64, first: Position) -> FrameHeader {
+        let (records, payload_bytes, chain) = (0, 0, 0);
+        FrameHeader { policy, seal: true, echo: false, salt, first, records, payload_bytes, synced: first, chain }
+    }
+
+    /// The payload of a seal whose header will stand at `offset` of its file: room, and an echo of the header in the next block.
+    /// Whatever block is lost then, the data before or a header that names it is left.
+    pub(super) fn echo(&self, offset: u64) -> Vec<u8> {
+        let room = (offset.next_multiple_of(BLOCK_BYTES) - offset).saturating_sub(FRAME_HEADER_BYTES as u64);
+        if offset.is_multiple_of(BLOCK_BYTES) {
+            return Vec::new();
+        }
+        let room = usize::try_from(room).expect("less than a block");
+        let mut payload = vec![0; room + FRAME_HEADER_BYTES];
+        let first = self.first.plus((FRAME_HEADER_BYTES + room) as u64);
+        FrameHeader { first, echo: true, payload_bytes: 0, ..*self }.encode(0, &mut payload[room..]);
+        payload
     }
 
     /// The whole frame's length, header included.

@@ -71,7 +71,8 @@ impl<'a, F: StorageFile> Frames<'a, F> {
         let read = read_frame(self.window, self.offset, self.salt, self.position(), self.chain)?;
         if let Ok(header) = read {
             self.offset += header.frame_bytes() as u64;
-            self.chain = Some(header.chain);
+            // An echo stands in for its seal, whose chain it does not know.
+            self.chain = Some(header.chain).filter(|_| !header.echo);
         }
         Ok(read)
     }
@@ -106,7 +107,7 @@ impl<'a, F: StorageFile> Frames<'a, F> {
         mut visitor: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let offset = header.first.get() - self.first.get() + SEGMENT_HEADER_BYTES as u64;
-        let payload = &self.window.slice(offset, header.frame_bytes())?[FRAME_HEADER_BYTES..];
+        let payload = records_of(self.window.slice(offset, header.frame_bytes())?, header);
         let mut at = 0;
         while at < payload.len() {
             let position = header.first.plus((FRAME_HEADER_BYTES + at) as u64);
@@ -124,7 +125,7 @@ impl<'a, F: StorageFile> Frames<'a, F> {
         mut visitor: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(header) = bad.header else { return Ok(()) };
-        let payload = &self.window.slice(bad.offset, header.frame_bytes())?[FRAME_HEADER_BYTES..];
+        let payload = records_of(self.window.slice(bad.offset, header.frame_bytes())?, &header);
         let mut at = 0;
         while at < payload.len() {
             let position = header.first.plus((FRAME_HEADER_BYTES + at) as u64);
@@ -167,6 +168,7 @@ fn check_payload(frame: &[u8], header: &FrameHeader, chain_before: Option<u32>) 
     if chain_before.is_some_and(|before| chain(before, head, payload) != header.chain) {
         return Err(Damage::PayloadChecksum);
     }
+    let payload = records_of(frame, header);
     let (mut at, mut records) = (0, 0);
     while at < payload.len() {
         let (_, bytes) = decode_record(&payload[at..], header.first)?;
@@ -174,6 +176,11 @@ fn check_payload(frame: &[u8], header: &FrameHeader, chain_before: Option<u32>) 
         records += 1;
     }
     if records == header.records { Ok(()) } else { Err(Damage::Record) }
+}
+
+/// The records of a frame; a seal's payload is room and the echo of its header.
+fn records_of<'a>(frame: &'a [u8], header: &FrameHeader) -> &'a [u8] {
+    if header.seal { &[] } else { &frame[FRAME_HEADER_BYTES..] }
 }
 
 /// What stands behind a place in a segment.

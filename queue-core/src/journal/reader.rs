@@ -211,8 +211,9 @@ impl<F: super::StorageFile> OpenSegment<F> {
         let offset = self.offset(at);
         let head = self.window.slice(offset, FRAME_HEADER_BYTES)?;
         // A record whose checksum happens to read as a frame's magic fails the header's checksum.
-        if FrameHeader::decode(head, self.salt, at).is_ok() {
-            return Ok(Some(at.plus(FRAME_HEADER_BYTES as u64)));
+        if let Ok(header) = FrameHeader::decode(head, self.salt, at) {
+            let bytes = if header.seal { header.frame_bytes() } else { FRAME_HEADER_BYTES };
+            return Ok(Some(at.plus(bytes as u64)));
         }
         let total = record_bytes(&head[..head.len().min(RECORD_HEAD_BYTES)]).ok_or(Stop::Damage(Damage::Record))?;
         if at.plus(total as u64) > end {

@@ -12,8 +12,8 @@ use super::compaction::open_snapshot;
 use super::cut;
 use super::errors::{Failure, JournalError};
 use super::format::{
-    Damage, MANIFEST_MAGIC, Manifest, ManifestFault, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader,
-    offset_in_segment,
+    Damage, MANIFEST_MAGIC, Manifest, ManifestFault, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC,
+    SegmentHeader, offset_in_segment,
 };
 use super::scan::{self, Span, Walk, Window};
 use super::segments::{
@@ -310,7 +310,13 @@ pub(super) fn replay<S: Storage>(
         let window = Window::new(file).map_err(Failure::of("read", &name))?;
         let mut candidate = Candidate { number, salt: manifest.segment_salt(number), name, window };
         let head = candidate.window.slice(0, SEGMENT_HEADER_BYTES).map_err(Failure::of("read", &candidate.name))?;
-        match SegmentHeader::decode(head, number, candidate.salt) {
+        let header = SegmentHeader::decode(head, number, candidate.salt);
+        // The file had its whole length before its name: what is missing at its end is not torn.
+        let length = candidate.window.length();
+        if length < header.as_ref().map_or(SEGMENT_BYTES_MIN, |header| header.bytes) {
+            return Err(log.corrupt_at(storage, (candidate.name, length, Damage::CutOff), log.claim));
+        }
+        match header {
             // Once one segment has no header, those behind it are only searched for what they claim.
             Ok(header) if log.rest.is_empty() => log.follow(storage, candidate, &header, &mut visitor)?,
             Ok(header) => {
@@ -431,14 +437,13 @@ impl<F: StorageFile> Log<F> {
         let mut claim = self.claim;
         if let (Some((last, used)), Some((_, first))) = (&mut self.last, self.spans.last()) {
             let from = offset_in_segment(self.end, *first);
-            let remains = scan::search(&mut last.window, from, last.salt, Some(*first));
+            let remains = scan::search(&mut last.window, from, last.salt);
             let remains = remains.map_err(Failure::of("read", &last.name))?;
             *used = remains.used;
             claim = claim.max(remains.claim);
         }
-        for (index, (candidate, used)) in self.rest.iter_mut().enumerate() {
-            let first = (index == 0).then_some(self.end);
-            let remains = scan::search(&mut candidate.window, 0, candidate.salt, first);
+        for (candidate, used) in &mut self.rest {
+            let remains = scan::search(&mut candidate.window, 0, candidate.salt);
             let remains = remains.map_err(Failure::of("read", &candidate.name))?;
             *used = remains.used;
             claim = claim.max(remains.claim);
@@ -453,7 +458,15 @@ impl<F: StorageFile> Log<F> {
 
     /// The error for a log that ends although something names a later position as synced.
     fn corrupt<S: Storage>(&self, storage: &S, synced: Position) -> JournalError {
-        let (file, offset, damage) = self.place_of_damage();
+        self.corrupt_at(storage, self.place_of_damage(), synced)
+    }
+
+    fn corrupt_at<S: Storage>(
+        &self,
+        storage: &S,
+        (file, offset, damage): (String, u64, Damage),
+        synced: Position,
+    ) -> JournalError {
         JournalError::Corrupt { directory: storage.place(), file, offset, position: self.end, synced, damage }
     }
 

@@ -230,22 +230,16 @@ pub(super) struct Remains {
     pub(super) used: u64,
 }
 
-/// Searches from offset `from` on at every 8 bytes for frame headers.
-///
-/// `first` is the position at which the segment begins, where that is known: then a header must stand where it says.
-pub(super) fn search<F: StorageFile>(
-    window: &mut Window<F>,
-    from: u64,
-    salt: u64,
-    first: Option<Position>,
-) -> io::Result<Remains> {
+/// Searches from offset `from` on at every 8 bytes for frame headers, wherever they say that they stand: damage may have put
+/// them elsewhere, and what a header with the segment's own salt names as synced was synced all the same.
+pub(super) fn search<F: StorageFile>(window: &mut Window<F>, from: u64, salt: u64) -> io::Result<Remains> {
     let mut remains = Remains { claim: Position::ZERO, used: from };
     let mut offset = from;
     loop {
-        let ahead = next_header(window, offset, salt, first)?;
+        let ahead = next_header(window, offset, salt, None)?;
         remains.used = if ahead.used > offset { ahead.used } else { remains.used };
         let Some(at) = ahead.header else { return Ok(remains) };
-        let header = header_at(window, at, salt, first)?.expect("it was just found");
+        let header = header_at(window, at, salt, None)?.expect("it was just found");
         remains.claim = remains.claim.max(header.synced);
         offset = at + ALIGNMENT as u64;
         remains.used = offset;

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::errors::Failure;
-use super::format::{SEGMENT_HEADER_BYTES, offset_in_segment};
+use super::format::{SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES, offset_in_segment};
 use super::storage::{Storage, StorageFile};
 use super::{Options, Position};
 
@@ -39,7 +39,7 @@ pub(super) fn segment_number(name: &str) -> Option<u32> {
 pub(super) fn segment_bytes(options: &Options, number: u32) -> u64 {
     let doublings = number.saturating_sub(1).min(20);
     let wanted = options.segment_bytes_first.max(1) << doublings;
-    wanted.clamp(4096, options.segment_bytes_max.clamp(4096, 1 << 30))
+    wanted.clamp(SEGMENT_BYTES_MIN, options.segment_bytes_max.clamp(SEGMENT_BYTES_MIN, 1 << 30))
 }
 
 /// A segment in use.

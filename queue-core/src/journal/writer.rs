@@ -430,26 +430,31 @@ impl<S: Storage> Journal<S> {
         }
         // What no reader would take must never reach the disk: behind it a seal would make the whole log corrupt.
         assert!(self.open.payload_bytes() <= FRAME_BYTES_MAX, "a command fitted what was left of its frame");
-        let target = self.target()?;
+        let seal_in =
+            |number| FrameHeader::seal(self.options.policy, self.manifest.segment_salt(number), self.open.start);
+        let echo = self.current.as_ref().filter(|_| seal).map_or(Vec::new(), |segment| {
+            // Without it a lost block could take the data and the seal that names it along.
+            seal_in(segment.number).echo(segment.offset(self.open.start))
+        });
+        let target = self.target(echo.len())?;
+        self.open.buffer.extend_from_slice(&echo);
         self.committing = true;
         self.sealing = seal || matches!(target, Target::Rotate { .. });
-        let end = self.open.start.plus((self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64);
+        let number = match &target {
+            Target::Stay(segment) => segment.number,
+            Target::Rotate { next, .. } => next.number,
+        };
+        let header = FrameHeader {
+            records: self.open.records,
+            payload_bytes: u32::try_from(self.open.payload_bytes()).expect("a frame is at most 32 MiB"),
+            // A seal and a rotation sync what is before them first.
+            synced: if self.sealing { self.open.start } else { self.synced },
+            seal,
+            ..FrameHeader::seal(self.options.policy, self.manifest.segment_salt(number), self.open.start)
+        };
+        let end = header.first.plus(header.frame_bytes() as u64);
         let next = OpenFrame::new(end, std::mem::take(&mut self.spare));
         let closed = std::mem::replace(&mut self.open, next);
-        let everything_before_is_synced = seal || matches!(target, Target::Rotate { .. });
-        let header = FrameHeader {
-            policy: self.options.policy,
-            seal,
-            salt: self.manifest.segment_salt(match &target {
-                Target::Stay(segment) => segment.number,
-                Target::Rotate { next, .. } => next.number,
-            }),
-            first: closed.start,
-            records: closed.records,
-            payload_bytes: u32::try_from(closed.payload_bytes()).expect("a frame is at most 32 MiB"),
-            synced: if everything_before_is_synced { closed.start } else { self.synced },
-            chain: 0,
-        };
         Some(Commit {
             storage: self.storage.clone(),
             target,
@@ -462,9 +467,10 @@ impl<S: Storage> Journal<S> {
         })
     }
 
-    /// The current segment if the open frame fits it, else the next. `None` while maintenance has that, or a sync runs.
-    fn target(&mut self) -> Option<Target<S>> {
-        let frame_bytes = (self.open.buffer.len() - SEGMENT_HEADER_BYTES) as u64;
+    /// The current segment if the open frame and `more` bytes fit it, else the next. `None` while maintenance has that, or a
+    /// sync runs.
+    fn target(&mut self, more: usize) -> Option<Target<S>> {
+        let frame_bytes = (self.open.buffer.len() + more - SEGMENT_HEADER_BYTES) as u64;
         let leaving = std::mem::take(&mut self.leaving);
         if let Some(current) = &self.current
             && !leaving

@@ -148,6 +148,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_leaves_a_gap_is_refused_and_makes_no_room() {
+        let mut recovering = Recovering::default();
+        record(&mut recovering, 1, &Event::StoreCreated { key: [1, 2] }).expect("it fits");
+        record(&mut recovering, 2, &Event::NameAdded { name: 0, text: "a" }).expect("it fits");
+        record(&mut recovering, 3, &Event::NameAdded { name: u32::MAX, text: "b" }).expect_err("1 is next");
+        record(&mut recovering, 3, &Event::WorkerAdded { worker: 1, text: "w" }).expect_err("0 is next");
+    }
+
+    #[test]
     fn blobs_out_of_order_or_without_a_place_are_refused() {
         let mut recovering = Recovering::<Blobs>::default();
         recovering.part(BLOB_PART, b"short").expect_err("no position");

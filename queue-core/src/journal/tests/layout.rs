@@ -49,7 +49,7 @@ fn a_store_reads_as_the_page_draws_it() {
 
     let segment = &files["00000001.segment"];
     let salt = number(segment, 16, 8);
-    assert_eq!([(8, 4), (12, 4), (24, 8)].map(|(at, n)| number(segment, at, n)), [1, 1, 0]);
+    assert_eq!([(8, 4), (12, 4), (24, 8), (36, 8)].map(|(at, n)| number(segment, at, n)), [1, 1, 0, 4096]);
     let first_chain = crc32c::crc32c(&7_u64.to_le_bytes());
     assert_eq!(number(segment, 32, 4), u64::from(first_chain));
     assert_eq!(number(segment, 60, 4), u64::from(crc32c::crc32c(&segment[..60])));
@@ -68,9 +68,14 @@ fn a_store_reads_as_the_page_draws_it() {
     assert_eq!([(4, 4), (8, 2), (10, 6)].map(|(at, n)| number(record, at, n)), [1 << 31 | 5, 42, 0x0102_0304_0506]);
     assert_eq!(record[16..], [42, 42, 42, 42, 42, 0, 0, 0]);
 
+    let fields = [(5, 1), (16, 8), (24, 4), (28, 4), (32, 8)];
     let seal = &segment[64 + 72..64 + 72 + 48];
-    assert_eq!([(5, 1), (16, 8), (24, 4), (28, 4), (32, 8)].map(|(at, n)| number(seal, at, n)), [1, 72, 0, 0, 72]);
-    assert!(segment[64 + 72 + 48..].iter().all(|byte| *byte == 0));
+    assert_eq!(fields.map(|(at, n)| number(seal, at, n)), [1, 72, 0, 512 - (64 + 72), 72]);
+    assert!(segment[64 + 72 + 48..512].iter().all(|byte| *byte == 0));
+    let echo = &segment[512..512 + 48];
+    assert_eq!(fields.map(|(at, n)| number(echo, at, n)), [3, 512 - 64, 0, 0, 72]);
+    assert_eq!(number(echo, 44, 4), u64::from(crc32c::crc32c(&echo[..44])));
+    assert!(segment[512 + 48..].iter().all(|byte| *byte == 0));
 }
 
 #[test]

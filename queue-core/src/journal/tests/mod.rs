@@ -3,6 +3,7 @@
 mod backups;
 mod compaction;
 mod damage;
+mod every_bit;
 mod failing;
 mod inspecting;
 mod layout;

