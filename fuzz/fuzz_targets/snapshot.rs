@@ -1,0 +1,4 @@
+//! The target `snapshot` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: fuzz::quiet(), |data: &[u8]| fuzz::snapshot::run(data));
