@@ -287,3 +287,29 @@ fn a_visitor_that_refuses_stops_the_opening_and_changes_nothing() {
     assert_eq!(std::error::Error::source(&error).expect("a reason").to_string(), "unknown kind");
     assert_eq!(disk.files(), before);
 }
+
+#[test]
+fn what_an_interruption_left_under_a_temporary_name_goes_at_the_next_start() {
+    let (mut files, records) = files(3);
+    for left in ["MANIFEST.new", "00000009.segment.new", "torn-1-1.1.new", "snapshot-1.new", "notes.new"] {
+        files.insert(left.to_owned(), vec![1; 9]);
+    }
+    let disk = SimDisk::with_files(files);
+    let (_, _, found) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    assert_eq!(found, records);
+    let left: Vec<String> = disk.files().into_keys().filter(|name| name.ends_with(".new")).collect();
+    assert_eq!(left, ["notes.new"], "what is not ours stays");
+}
+
+#[test]
+fn bytes_in_a_prepared_segment_are_a_torn_tail_behind_a_sealed_log_too() {
+    let (disk, records) = filled(FsyncPolicy::Always, 40);
+    reopen(&disk, FsyncPolicy::Always).expect("it opens").0.close(1).expect("it closes");
+    let mut files = disk.files();
+    let mut prepared = files.iter_mut().filter(|(name, _)| name.ends_with(".segment"));
+    let (_, bytes) = prepared.find(|(_, bytes)| bytes.iter().all(|byte| *byte == 0)).expect("one is prepared");
+    bytes[100] = 7;
+    let disk = SimDisk::with_files(files);
+    let (_, recovered, found) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    assert_eq!((found, recovered.clean, recovered.torn_bytes), (records, false, 101));
+}
