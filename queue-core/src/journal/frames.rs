@@ -235,9 +235,8 @@ pub(super) fn header_at<F: StorageFile>(
     first: Option<Position>,
 ) -> io::Result<Option<FrameHeader>> {
     let head = window.slice(offset, FRAME_HEADER_BYTES)?;
-    let header = match first {
-        Some(first) => FrameHeader::decode(head, salt, first.plus(offset - SEGMENT_HEADER_BYTES as u64)),
-        None => FrameHeader::decode_anywhere(head, salt),
-    };
-    Ok(header.ok())
+    let Some(first) = first else { return Ok(FrameHeader::decode_anywhere(head, salt).ok()) };
+    // Blocks that changed places put a header where none can be: in the segment's own.
+    let Some(behind) = offset.checked_sub(SEGMENT_HEADER_BYTES as u64) else { return Ok(None) };
+    Ok(FrameHeader::decode(head, salt, first.plus(behind)).ok())
 }

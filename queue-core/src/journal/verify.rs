@@ -295,7 +295,7 @@ impl<S: Storage> Check<'_, S> {
                 if ahead.header.is_some() || ahead.used > 0 {
                     self.bad(number, 0, ahead.used.max(1), self.expected(), damage);
                 }
-                self.first_by_frames(&mut window, salt, ahead.header)?
+                self.first_by_frames(&mut window, salt)?
             }
         };
         self.checked.segments += 1;
@@ -326,12 +326,15 @@ impl<S: Storage> Check<'_, S> {
         }
     }
 
-    /// Where a segment without a header begins: as a frame in it says.
-    fn first_by_frames(&self, window: &mut Window<S::File>, salt: u64, at: Option<u64>) -> io::Result<Position> {
-        let Some(offset) = at else { return Ok(self.expected()) };
+    /// Where a segment without a header begins: where the log has come to if a frame agrees, else as its first one says.
+    fn first_by_frames(&self, window: &mut Window<S::File>, salt: u64) -> io::Result<Position> {
+        let (begin, expected) = (SEGMENT_HEADER_BYTES as u64, self.expected());
+        if next_header(window, begin, salt, Some(expected))?.header.is_some() {
+            return Ok(expected);
+        }
+        let Some(offset) = next_header(window, begin, salt, None)?.header else { return Ok(expected) };
         let header = super::frames::header_at(window, offset, salt, None)?.expect("it was just found");
-        let before = offset - SEGMENT_HEADER_BYTES as u64;
-        Ok(Position::new(header.first.get().saturating_sub(before)))
+        Ok(Position::new(header.first.get().saturating_sub(offset - begin)))
     }
 
     fn frames(

@@ -14,6 +14,8 @@ use crate::journal::{Base, Inspection, Journal, JournalError, Options, Record, W
 use crate::machine::{Machine, decode};
 use crate::model::{LeaseOrder, LeaseRef, NewJob, Outcome};
 
+mod mending;
+
 type Files = BTreeMap<String, Vec<u8>>;
 
 const BEGIN_MS: u64 = 1_796_119_200_000;
