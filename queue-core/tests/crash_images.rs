@@ -93,7 +93,7 @@ struct Life {
 }
 
 fn options(policy: FsyncPolicy) -> Options {
-    Options { policy, segment_bytes_first: 4 << 10, segment_bytes_max: 16 << 10, ..Options::default() }
+    Options { policy, segment_bytes_first: 4 << 10, segment_bytes_max: 16 << 10, reserve: false, ..Options::default() }
 }
 
 fn open(disk: &SimDisk, policy: FsyncPolicy) -> Result<(Journal<SimDisk>, Vec<Entry>), JournalError> {
@@ -277,6 +277,7 @@ fn place(calls: &[Call], point: usize, loss: Loss) -> Place {
         Call::Create { .. }
         | Call::Truncate { .. }
         | Call::Allocate { .. }
+        | Call::Cut { .. }
         | Call::Rename { .. }
         | Call::Link { .. }
         | Call::Remove { .. }

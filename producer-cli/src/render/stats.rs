@@ -20,6 +20,9 @@ pub(crate) fn totals(stats: &Stats, workers: &[WorkerView]) -> String {
         if let Some(failure) = &journal.snapshot_failure {
             rows.push(("no snapshot".to_owned(), failure.clone()));
         }
+        if let Some(full) = &journal.full {
+            rows.push(("full".to_owned(), full.clone()));
+        }
     }
     let row = |view: &WorkerView| {
         let beat = &view.beat;

@@ -23,6 +23,8 @@ pub(super) enum Target<S: Storage> {
         /// The segment that ends here, unless the frame is the store's first.
         leave: Option<Arc<Segment<S::File>>>,
         next: Preparation<S>,
+        /// A file of the reserve, should there be no room for a next one that is not there yet.
+        reserve: Option<Preparation<S>>,
         salt: u64,
     },
 }
@@ -51,6 +53,8 @@ pub struct Committed<S: Storage> {
     pub(super) end: Position,
     pub(super) synced: Position,
     pub(super) begun_at: u64,
+    /// What a rotation had at hand of the reserve and did not need.
+    pub(super) reserve: Option<Preparation<S>>,
     took: Duration,
 }
 
@@ -87,16 +91,16 @@ impl<S: Storage> Commit<S> {
     /// Writes and syncs as the policy asks. Blocks; may run on any thread.
     pub fn run(self) -> Committed<S> {
         let Commit { storage, target, mut buffer, mut header, chain_before, sync_before, sync_after, begun_at } = self;
+        let mut unused = None;
         let ((chain, outcome), took) = measured(|| {
             let chain = header.encode(chain_before, &mut buffer[SEGMENT_HEADER_BYTES..]);
             let outcome = match target {
                 Target::Stay(segment) => append(segment, &header, &buffer, sync_before),
-                Target::Rotate { leave, next, salt } => {
-                    if let Some(left) = leave {
-                        left.sync().and_then(|()| rotate(&storage, next, salt, &header, chain_before, &mut buffer))
-                    } else {
-                        rotate(&storage, next, salt, &header, chain_before, &mut buffer)
-                    }
+                Target::Rotate { leave, mut next, reserve, salt } => {
+                    unused = reserve;
+                    let left = leave.map_or(Ok(()), |left| left.sync());
+                    left.and_then(|()| take_into_use(&storage, &mut next, &mut unused, &header))
+                        .and_then(|segment| begin(segment, salt, &header, chain_before, &mut buffer))
                 }
             };
             let outcome =
@@ -106,7 +110,7 @@ impl<S: Storage> Commit<S> {
         header.chain = chain;
         let end = header.first.plus(header.frame_bytes() as u64);
         let synced = if sync_after { end } else { header.synced };
-        Committed { outcome, buffer, header, end, synced, begun_at, took }
+        Committed { outcome, buffer, header, end, synced, begun_at, reserve: unused, took }
     }
 }
 
@@ -126,16 +130,30 @@ fn append<F: StorageFile>(
     Ok(segment)
 }
 
-/// Takes the prepared segment into use: its header and its first frame are one write.
-fn rotate<S: Storage>(
+/// The segment that a rotation goes on in: the next one, or a file of the reserve where there is no room to finish that.
+fn take_into_use<S: Storage>(
     storage: &S,
-    next: Preparation<S>,
+    next: &mut Preparation<S>,
+    reserve: &mut Option<Preparation<S>>,
+    header: &FrameHeader,
+) -> Result<Segment<S::File>, Failure> {
+    match next.finish(storage, header.first, header.frame_bytes() as u64) {
+        Err(failure) if failure.is_space() => match reserve.take() {
+            Some(reserve) => reserve.become_segment(storage, next.number, header.first),
+            None => Err(failure),
+        },
+        finished => finished,
+    }
+}
+
+/// Begins a segment: its header and its first frame are one write.
+fn begin<F: StorageFile>(
+    segment: Segment<F>,
     salt: u64,
     header: &FrameHeader,
     chain: u32,
     buffer: &mut [u8],
-) -> Result<Arc<Segment<S::File>>, Failure> {
-    let segment = next.finish(storage, header.first, header.frame_bytes() as u64)?;
+) -> Result<Arc<Segment<F>>, Failure> {
     let segment_header =
         SegmentHeader { number: segment.number, salt, first: header.first, chain, bytes: segment.capacity };
     segment_header.encode(&mut buffer[..SEGMENT_HEADER_BYTES]);

@@ -4,8 +4,9 @@
 //! the new snapshot; what they mean, and that the new one is right, is the caller's. Three values for three steps:
 //! [`Compaction`] runs on any thread, [`super::Journal::finish_compaction`] takes what came of it, [`Cleanup`] runs on
 //! any thread again. Invariants: the manifest names a snapshot only once its file is whole and durable; nothing is removed
-//! before the manifest that does without it is durable; the generation before the newest is kept whole.
+//! before the manifest that does without it is durable; the generation before the newest is kept whole, but for a full disk.
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::format::{Generation, Manifest};
 use super::reader::{Chunk, Reader};
 use super::recovery::{read_manifest, write_manifest};
 use super::scan::{self, Span};
-use super::segments::{TEMPORARY_SUFFIX, segment_number};
+use super::segments::{Preparation, TEMPORARY_SUFFIX, segment_number};
 use super::snapshot::{SNAPSHOT_PREFIX, SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter};
 use super::storage::Storage;
 use super::{Journal, Position, Record, VisitError};
@@ -35,6 +36,10 @@ pub struct Compaction<S: Storage> {
     history_bytes: u64,
     /// For what stands behind the new snapshot.
     reader: Reader<S>,
+    /// The disk is full: history and the generation before give way.
+    gives_way: bool,
+    /// The reserve's file for the snapshot, where it is used.
+    reserve: RefCell<Option<Preparation<S>>>,
     /// Raised when the journal is closed or dropped.
     stop: Arc<AtomicBool>,
     /// The directory stays this owner's until the last file is written.
@@ -66,6 +71,11 @@ impl<S: Storage> Journal<S> {
         self.bytes_behind_snapshot().min(self.written().get() - self.given_up_at.get())
     }
 
+    /// Whether there are segments that a snapshot could replace.
+    pub(super) fn has_sealed_log(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.number != self.manifest.newest.first_segment)
+    }
+
     /// Whether a snapshot is being made.
     pub fn is_compacting(&self) -> bool {
         self.compacting.is_some()
@@ -89,25 +99,36 @@ impl<S: Storage> Journal<S> {
     /// Hands out the making of a snapshot of everything before the segment in use, which appending does not wait for.
     /// Readers may go back `history_bytes` from there, and at least as far as the generation before.
     ///
+    /// On a full disk it uses the reserve's file, and history and the generation before give way to it.
+    ///
     /// `None` if the segment in use is the one that the newest snapshot ends at, if one is being made, or a backup, or if
-    /// the journal has failed.
+    /// the journal has failed; on a full disk also if one was made for this segment since the disk is full.
     pub fn begin_compaction(&mut self, history_bytes: u64) -> Option<Compaction<S>> {
         let current = self.current.as_ref()?.number;
         let busy = self.compacting.is_some() || self.backing_up.is_some();
-        if self.failed.is_some() || busy || current == self.manifest.newest.first_segment {
+        if self.failed.is_some() || busy || !self.has_sealed_log() {
             return None;
         }
+        let gives_way = self.lacks_space();
+        let room = self.stock.snapshot_room();
+        // Another try at the same only where there is more room for it than there was.
+        if gives_way && self.made_room_in.is_some_and(|(segment, had)| segment == current && had >= room) {
+            return None;
+        }
+        self.made_room_in = gives_way.then_some((current, room));
+        let reserve = RefCell::new(if gives_way { self.stock.take_snapshot() } else { None });
         let stop = Arc::clone(self.compacting.insert(Arc::default()));
         let mut kept = self.shared.segments();
         kept.retain(|(number, _)| *number <= current);
         let (storage, manifest) = (self.storage.clone(), self.manifest.clone());
         let (reader, lock) = (self.reader(), Arc::clone(&self.lock));
-        Some(Compaction { storage, manifest, kept, history_bytes, reader, stop, _lock: lock })
+        Some(Compaction { storage, manifest, kept, history_bytes, gives_way, reserve, reader, stop, _lock: lock })
     }
 
     /// Lets the compaction or backup that runs, if one does, come to nothing as soon as it looks; it is taken back as any
     /// other.
-    pub fn stop_background(&self) {
+    pub fn stop_background(&mut self) {
+        self.closing = true;
         for stop in [&self.compacting, &self.backing_up].into_iter().flatten() {
             stop.store(true, Ordering::Relaxed);
         }
@@ -117,8 +138,8 @@ impl<S: Storage> Journal<S> {
     /// Returns what is left to remove; the compaction ends with [`Journal::finish_cleanup`].
     pub fn finish_compaction(&mut self, compacted: Option<Compacted>) -> Option<Cleanup<S>> {
         let Some(compacted) = compacted else {
-            self.compacting = None;
             self.given_up_at = self.written();
+            self.finish_cleanup();
             return None;
         };
         self.snapshot_bytes = compacted.snapshot_bytes;
@@ -131,6 +152,8 @@ impl<S: Storage> Journal<S> {
     /// The end of a compaction that came to a snapshot: what it replaces was removed, as far as it could be.
     pub fn finish_cleanup(&mut self) {
         self.compacting = None;
+        self.stock.snapshot_ended(&self.storage);
+        self.stock.retry_now();
     }
 }
 
@@ -215,7 +238,7 @@ impl<S: Storage> Compaction<S> {
         let (number, position) = self.end();
         let chain = scan::open_segment(&self.storage, &self.manifest, (number, position))?.1.chain;
         let header = SnapshotHeader { position, state_hash, chain };
-        SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header)
+        SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header, self.reserve.take())
     }
 
     /// Finishes the snapshot's file.
@@ -249,8 +272,10 @@ impl<S: Storage> Compaction<S> {
         // Readers may go on in what the history still holds, and the generation before is kept whole.
         let history = self.kept.iter().find(|(_, first)| position.get() - first.get() <= self.history_bytes);
         let oldest = history.map_or(number, |(number, _)| *number).min(before.first_segment);
+        // On a full disk they would be the room that nothing else can come from.
+        let (oldest, before) = if self.gives_way { (number, None) } else { (oldest, Some(before)) };
         let newest = Generation { snapshot: Some(file.name.clone()), first_segment: number, first_position: position };
-        let manifest = Manifest { newest, before: Some(before), oldest_segment: oldest, ..self.manifest };
+        let manifest = Manifest { newest, before, oldest_segment: oldest, ..self.manifest };
         let written = write_manifest(&self.storage, &manifest);
         // After a failure the file goes only where the manifest that can be seen does without it for certain.
         file.stays = written.is_ok() || !read_manifest(&self.storage).is_ok_and(|seen| seen.newest != manifest.newest);

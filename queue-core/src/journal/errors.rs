@@ -211,6 +211,14 @@ impl JournalError {
     pub fn is_final(&self) -> bool {
         matches!(self, JournalError::OutcomeUnknown { .. })
     }
+
+    /// Whether there was no room on the disk.
+    pub fn is_space(&self) -> bool {
+        match self {
+            JournalError::Io { source, .. } | JournalError::OutcomeUnknown { source, .. } => lacks_space(source),
+            _ => false,
+        }
+    }
 }
 
 impl Record<'_> {
@@ -259,7 +267,17 @@ pub(super) struct Failure {
     pub(super) source: Arc<io::Error>,
 }
 
+/// Whether a call failed because there is no room.
+pub(super) fn lacks_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl Failure {
+    /// Whether there was no room on the disk.
+    pub(super) fn is_space(&self) -> bool {
+        lacks_space(&self.source)
+    }
+
     /// For `map_err`: names what was tried on which file.
     pub(super) fn of(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> Failure {
         let file = file.to_owned();

@@ -29,12 +29,13 @@ pub enum Call {
     Read,
     Write,
     Allocate,
+    Cut,
     Sync,
 }
 
 impl Call {
     /// Every kind of call.
-    pub const ALL: [Call; 15] = [
+    pub const ALL: [Call; 16] = [
         Call::MakeDirectory,
         Call::Lock,
         Call::List,
@@ -49,6 +50,7 @@ impl Call {
         Call::Read,
         Call::Write,
         Call::Allocate,
+        Call::Cut,
         Call::Sync,
     ];
 }
@@ -307,6 +309,11 @@ impl<F: StorageFile> StorageFile for FaultyFile<F> {
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
         self.plan.count(Call::Allocate, &self.name)?;
         self.below.allocate(offset, bytes)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.plan.count(Call::Cut, &self.name)?;
+        self.below.cut(length)
     }
 
     fn sync(&self) -> io::Result<()> {

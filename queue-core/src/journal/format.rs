@@ -41,6 +41,8 @@ const FRAME_FLAG_SEAL: u8 = 1;
 const FRAME_FLAG_ECHO: u8 = 2;
 /// What a disk writes, and may lose, as a whole: a seal and its echo never stand in the block of the data before them alone.
 pub(super) const BLOCK_BYTES: u64 = 512;
+/// The longest seal: its header, what is left of the block, and its echo.
+pub(super) const SEAL_BYTES_MAX: u64 = 2 * FRAME_HEADER_BYTES as u64 + BLOCK_BYTES;
 /// No segment's file is shorter.
 pub(super) const SEGMENT_BYTES_MIN: u64 = 4096;
 /// `at` shares eight bytes with the kind: 48 bits of milliseconds are 8,900 years.

@@ -313,7 +313,7 @@ impl<S: Storage> Mending<'_, S> {
     pub fn writer(&self, state_hash: u64) -> Result<SnapshotWriter<S>, JournalError> {
         // Nothing stands before the new log's first frame that it could be chained to.
         let header = SnapshotHeader { position: self.beyond, state_hash, chain: 0 };
-        SnapshotWriter::create(&self.inspection.storage.0, self.inspection.manifest.store_salt, &header)
+        SnapshotWriter::create(&self.inspection.storage.0, self.inspection.manifest.store_salt, &header, None)
     }
 
     /// Finishes a snapshot's file.
@@ -370,7 +370,7 @@ impl<S: Storage> Mending<'_, S> {
             self.inspection.set_aside(bad, newest.1)?;
             storage.0.sync_directory().map_err(Failure::of("sync", &storage.place()))?;
         }
-        SnapshotWriter::create(&storage.0, manifest.store_salt, &header)
+        SnapshotWriter::create(&storage.0, manifest.store_salt, &header, None)
     }
 
     /// Keeps the newest snapshot that was made anew: it has taken the place of the bad one.

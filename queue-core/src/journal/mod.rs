@@ -18,11 +18,13 @@ mod mend;
 mod reader;
 mod recovery;
 mod restore;
+mod room;
 mod scan;
 mod segments;
 #[cfg(any(test, feature = "testkit"))]
 pub mod sim;
 mod snapshot;
+mod stock;
 mod storage;
 mod verify;
 mod writer;
@@ -37,8 +39,9 @@ pub use mend::{Base, Mended, Mending};
 pub use reader::{Chunk, Reader};
 pub use recovery::{Recovered, VisitError, Visitor};
 pub use restore::{Restored, restore};
-pub use segments::{Full, Maintained, Maintenance};
+pub use room::{Level, Reach, Space};
 pub use snapshot::{SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
+pub use stock::{Full, Maintained, Maintenance};
 pub use storage::{DirStorage, LockFailure, Storage, StorageFile};
 pub use verify::{Checked, Finding, Progress, Weight};
 pub use writer::Journal;
@@ -124,6 +127,8 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// A random number. Used once, when the directory is made; it keeps bytes of other stores from being taken for ours.
     pub store_salt: u64,
+    /// Whether files are kept for the time when the disk is full. Default: yes.
+    pub reserve: bool,
 }
 
 impl Default for Options {
@@ -134,6 +139,7 @@ impl Default for Options {
             segment_bytes_first: 1 << 20,
             segment_bytes_max: 64 << 20,
             store_salt: u64::from_le_bytes(crate::random::bytes()),
+            reserve: true,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::segments::{
     MANIFEST_FILE, Preparation, RESTORING_FILE, TEMPORARY_SUFFIX, segment_bytes, segment_name, segment_number,
 };
 use super::snapshot::SnapshotHeader;
+use super::stock::RESERVE_FILES;
 use super::storage::{LOCK_FILE, LockFailure, Storage, StorageFile};
 use super::{Journal, Options, Position, Record};
 
@@ -225,7 +226,8 @@ pub(super) fn survey<S: Storage>(storage: &S) -> Result<Option<Manifest>, Journa
             return Err(damaged(storage, MANIFEST_FILE, Damage::FileMissing));
         }
         // A file system's root has a `lost+found`.
-        if name != first && !ours.contains(&name) && name != "lost+found" {
+        let is_ours = name == first || ours.contains(&name) || RESERVE_FILES.contains(&name.as_str());
+        if !is_ours && name != "lost+found" {
             return Err(JournalError::Foreign { directory: storage.place(), found: name });
         }
     }

@@ -1,11 +1,8 @@
-//! Segments: their names and sizes, and the one that is prepared ahead of need.
+//! Segments: their names and sizes, and how a file gets the room that it needs before it is needed.
 //!
-//! Leaves the frames in them to `commit` and `recovery`.
+//! Leaves the frames in them to `commit` and `recovery`, and which files are made when to `stock`.
 //! Invariant: a segment's file has its final name only when it is allocated, all zeros, and synced, and its name is
 //! durable before anything is written to it; a file is never used twice. Sizes are bytes.
-
-use std::io::ErrorKind;
-use std::sync::Arc;
 
 use super::errors::Failure;
 use super::format::{SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES, offset_in_segment};
@@ -13,9 +10,7 @@ use super::storage::{Storage, StorageFile};
 use super::{Options, Position};
 
 /// How much is allocated at once: made in one go, a large segment stalls commits for tens of milliseconds.
-const ALLOCATION_STEP_BYTES: u64 = 1 << 20;
-/// How long after a failed preparation the next one is tried.
-const PREPARATION_RETRY_MS: u64 = 1000;
+pub(super) const ALLOCATION_STEP_BYTES: u64 = 1 << 20;
 
 pub(super) const MANIFEST_FILE: &str = "MANIFEST";
 /// There while a directory is being restored into.
@@ -59,6 +54,11 @@ impl<F> Segment<F> {
     pub(super) fn offset(&self, position: Position) -> u64 {
         offset_in_segment(position, self.first)
     }
+
+    /// The position up to which it has room.
+    pub(super) fn end(&self) -> Position {
+        self.first.plus(self.capacity.saturating_sub(SEGMENT_HEADER_BYTES as u64))
+    }
 }
 
 impl<F: StorageFile> Segment<F> {
@@ -67,83 +67,150 @@ impl<F: StorageFile> Segment<F> {
     }
 }
 
-/// The next segment on its way: allocated step by step, then synced, named, and its name synced.
+/// A file on its way: allocated step by step, then synced, named, and its name synced. One that has its name may still grow.
 #[derive(Debug)]
 pub(super) struct Preparation<S: Storage> {
+    /// The segment's number; 0 for a file of the reserve, which has none yet.
     pub(super) number: u32,
+    name: String,
     /// Size wanted.
     bytes: u64,
     /// Size so far.
     allocated: u64,
+    /// The size that can be relied on: allocated, synced, and under its name. 0 until then.
+    ready: u64,
     file: Option<S::File>,
-    named: bool,
 }
 
 impl<S: Storage> Preparation<S> {
     pub(super) fn new(number: u32, bytes: u64) -> Preparation<S> {
-        Preparation { number, bytes, allocated: 0, file: None, named: false }
+        Preparation { number, ..Preparation::named(segment_name(number), bytes) }
     }
 
-    /// One that an earlier run had finished and not used.
-    pub(super) fn found(number: u32, bytes: u64, file: S::File) -> Preparation<S> {
-        Preparation { number, bytes, allocated: bytes, file: Some(file), named: true }
+    /// A file of this name, which is no segment yet.
+    pub(super) fn named(name: impl Into<String>, bytes: u64) -> Preparation<S> {
+        Preparation { number: 0, name: name.into(), bytes, allocated: 0, ready: 0, file: None }
     }
 
+    /// One that an earlier run had finished and not used: a file of `found` bytes, all of them really there.
+    pub(super) fn found(self, found: u64, file: S::File) -> Preparation<S> {
+        Preparation { allocated: found, ready: found, file: Some(file), ..self }
+    }
+
+    /// Whether all that is wanted is there.
     pub(super) fn is_ready(&self) -> bool {
-        self.named && self.allocated == self.bytes
+        self.ready > 0 && self.ready >= self.bytes
     }
 
-    /// Allocates until `target` bytes (at most the segment's size), and finishes when all are there.
+    /// The size that can be relied on, 0 if there is no file.
+    pub(super) fn ready_bytes(&self) -> u64 {
+        self.ready
+    }
+
+    pub(super) fn allocated_bytes(&self) -> u64 {
+        self.allocated
+    }
+
+    pub(super) fn wanted_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// From now on so much is wanted.
+    pub(super) fn want(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
+
+    /// More than twice of what is wanted: then the rest is given back.
+    fn is_far_too_large(&self) -> bool {
+        self.ready / 2 > self.bytes
+    }
+
+    fn temporary(&self) -> String {
+        format!("{}{TEMPORARY_SUFFIX}", self.name)
+    }
+
+    /// Allocates until `target` bytes (at most what is wanted), and finishes when all are there.
     ///
-    /// After a failure everything made so far is given up: whoever else needs the disk's last room has it until the next call.
-    fn advance(&mut self, storage: &S, target: u64) -> Result<(), Failure> {
+    /// After a failure everything made since the file could last be relied on is given up: whoever else needs the disk's
+    /// last room has it until the next call.
+    pub(super) fn advance(&mut self, storage: &S, target: u64) -> Result<(), Failure> {
         let outcome = self.try_advance(storage, target);
         if outcome.is_err() {
-            *self = Preparation::new(self.number, self.bytes);
-            // Only room: a file that stays is made anew by the next try, and removed by the next start.
-            let _ = storage.remove(&format!("{}{TEMPORARY_SUFFIX}", segment_name(self.number)));
+            match &self.file {
+                // Only room: what stays behind is allocated and empty, and nobody relies on it.
+                Some(file) if self.ready > 0 => drop(file.cut(self.ready)),
+                // A file that stays is made anew by the next try, and removed by the next start.
+                _ => {
+                    self.file = None;
+                    let _ = storage.remove(&self.temporary());
+                }
+            }
+            self.allocated = self.ready;
         }
         outcome
     }
 
     fn try_advance(&mut self, storage: &S, target: u64) -> Result<(), Failure> {
-        let name = segment_name(self.number);
-        let temporary = format!("{name}{TEMPORARY_SUFFIX}");
+        let temporary = self.temporary();
+        let far_too_large = self.is_far_too_large();
         let file = match self.file.take() {
             Some(file) => file,
             None => storage.create(&temporary).map_err(Failure::of("create", &temporary))?,
         };
         let file = self.file.insert(file);
+        let name = if self.ready > 0 { &self.name } else { &temporary };
+        if far_too_large {
+            file.cut(self.bytes).map_err(Failure::of("cut", name))?;
+            (self.allocated, self.ready) = (self.bytes, self.bytes);
+            return file.sync().map_err(Failure::of("sync", name));
+        }
         while self.allocated < target.min(self.bytes) {
             let step = ALLOCATION_STEP_BYTES.min(self.bytes - self.allocated);
-            file.allocate(self.allocated, step).map_err(Failure::of("allocate", &temporary))?;
+            file.allocate(self.allocated, step).map_err(Failure::of("allocate", name))?;
             self.allocated += step;
         }
-        if self.allocated == self.bytes {
-            file.sync().map_err(Failure::of("sync", &temporary))?;
-            if !self.named {
-                storage.rename(&temporary, &name).map_err(Failure::of("rename", &temporary))?;
-                storage.sync_directory().map_err(Failure::of("sync the directory of", &name))?;
-                self.named = true;
+        if self.allocated >= self.bytes && self.ready < self.allocated {
+            file.sync().map_err(Failure::of("sync", name))?;
+            if self.ready == 0 {
+                rename(storage, &temporary, &self.name)?;
             }
+            self.ready = self.allocated;
         }
         Ok(())
     }
 
-    /// Whatever is missing, now; then the segment, beginning at `first`. A frame that is larger than the segment
-    /// (`frame_bytes`) gets one of its size.
+    /// Whatever the first frame (`frame_bytes`) lacks, now; then the segment, beginning at `first`. A frame that is larger than
+    /// the segment gets one of its size.
     pub(super) fn finish(
-        mut self,
+        &mut self,
         storage: &S,
         first: Position,
         frame_bytes: u64,
     ) -> Result<Segment<S::File>, Failure> {
-        self.bytes = self.bytes.max(frame_bytes + SEGMENT_HEADER_BYTES as u64);
-        if !self.is_ready() {
-            self.try_advance(storage, self.bytes)?;
+        let needed = frame_bytes + SEGMENT_HEADER_BYTES as u64;
+        // What is there and fits is taken as it is: there may be no room to make it larger.
+        if self.ready < needed {
+            self.bytes = self.bytes.max(needed);
+            self.advance(storage, self.bytes)?;
         }
         let file = self.file.take().expect("a finished preparation has a file");
-        Ok(Segment { number: self.number, name: segment_name(self.number), first, capacity: self.bytes, file })
+        Ok(Segment { number: self.number, name: self.name.clone(), first, capacity: self.ready, file })
+    }
+
+    /// The file under another name, durably. It keeps the size that it has.
+    pub(super) fn rename(self, storage: &S, name: String) -> Result<Preparation<S>, Failure> {
+        rename(storage, &self.name, &name)?;
+        Ok(Preparation { name, bytes: self.ready, ..self })
+    }
+
+    /// A file of the reserve as segment `number`, beginning at `first`.
+    pub(super) fn become_segment(self, storage: &S, number: u32, first: Position) -> Result<Segment<S::File>, Failure> {
+        Preparation { number, ..self.rename(storage, segment_name(number))? }.finish(storage, first, 0)
+    }
+
+    /// The file itself.
+    pub(super) fn into_file(self) -> Option<S::File> {
+        self.file
     }
 
     /// How far allocation should be when `used` of the current segment's `capacity` is: done when that is half full.
@@ -154,96 +221,12 @@ impl<S: Storage> Preparation<S> {
 
     /// Whether [`Preparation::advance`] to `target` has anything to do.
     pub(super) fn is_behind(&self, target: u64) -> bool {
-        !self.is_ready() && (self.allocated < target || self.allocated == self.bytes)
+        let unready = !self.is_ready() && (self.allocated < target || self.allocated >= self.bytes);
+        unready || self.is_far_too_large()
     }
 }
 
-/// Why new work should be refused before it is applied: the next segment cannot be prepared.
-#[derive(Debug, Clone)]
-pub struct Full {
-    /// For people: what failed, on which file, and the system's words.
-    pub reason: Arc<str>,
-    /// Whether what is missing is room on the disk.
-    pub is_space: bool,
-}
-
-/// A step of preparing the next segment, which may run on any thread. See [`super::Journal::begin_maintenance`].
-#[derive(Debug)]
-pub struct Maintenance<S: Storage> {
-    pub(super) storage: S,
-    pub(super) preparation: Preparation<S>,
-    pub(super) target: u64,
-    pub(super) begun_at: u64,
-}
-
-/// A [`Maintenance`] that has run; hand it to [`super::Journal::finish_maintenance`].
-#[derive(Debug)]
-pub struct Maintained<S: Storage> {
-    preparation: Preparation<S>,
-    failure: Option<Failure>,
-    begun_at: u64,
-}
-
-impl<S: Storage> Maintenance<S> {
-    /// Whether it syncs and names the file, which takes longer than allocating a part of it.
-    pub fn is_last(&self) -> bool {
-        self.target >= self.preparation.bytes
-    }
-
-    /// Allocates, and at the end syncs and names the file.
-    pub fn run(mut self) -> Maintained<S> {
-        let failure = self.preparation.advance(&self.storage, self.target).err();
-        Maintained { preparation: self.preparation, failure, begun_at: self.begun_at }
-    }
-}
-
-/// The writer's side of preparation: where the next segment is, and what went wrong last.
-#[derive(Debug)]
-pub(super) struct Next<S: Storage> {
-    /// `None` while a step of maintenance or a rotation has it.
-    preparation: Option<Preparation<S>>,
-    failure: Option<Full>,
-    retry_at: u64,
-}
-
-impl<S: Storage> Next<S> {
-    pub(super) fn new(preparation: Preparation<S>) -> Next<S> {
-        Next { preparation: Some(preparation), failure: None, retry_at: 0 }
-    }
-
-    pub(super) fn failure(&self) -> Option<&Full> {
-        self.failure.as_ref()
-    }
-
-    /// When a preparation that failed is tried again.
-    pub(super) fn retry_due(&self) -> Option<u64> {
-        (self.failure.is_some() && self.preparation.is_some()).then_some(self.retry_at)
-    }
-
-    /// For a rotation. `None` while maintenance has it.
-    pub(super) fn take(&mut self) -> Option<Preparation<S>> {
-        self.preparation.take()
-    }
-
-    pub(super) fn begin(&mut self, storage: &S, used: u64, capacity: u64, now_ms: u64) -> Option<Maintenance<S>> {
-        let preparation = self.preparation.as_ref()?;
-        let target = preparation.target(used, capacity);
-        if now_ms < self.retry_at || !preparation.is_behind(target) {
-            return None;
-        }
-        let preparation = self.preparation.take()?;
-        let target = target.min(preparation.allocated + ALLOCATION_STEP_BYTES);
-        Some(Maintenance { storage: storage.clone(), preparation, target, begun_at: now_ms })
-    }
-
-    pub(super) fn finish(&mut self, maintained: Maintained<S>) {
-        self.retry_at = 0;
-        self.failure = maintained.failure.map(|failure| {
-            self.retry_at = maintained.begun_at + PREPARATION_RETRY_MS;
-            let is_space = matches!(failure.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-            let reason = format!("failed to {} {}: {}", failure.action, failure.file, failure.source).into();
-            Full { reason, is_space }
-        });
-        self.preparation = Some(maintained.preparation);
-    }
+fn rename<S: Storage>(storage: &S, from: &str, to: &str) -> Result<(), Failure> {
+    storage.rename(from, to).map_err(Failure::of("rename", from))?;
+    storage.sync_directory().map_err(Failure::of("sync the directory of", to))
 }

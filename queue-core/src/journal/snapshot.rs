@@ -11,7 +11,7 @@ use super::commit::measured;
 use super::errors::{Failure, JournalError};
 use super::format::{Damage, FORMAT_VERSION, FRAME_BYTES_MAX, u32_at, u64_at};
 use super::scan::Window;
-use super::segments::TEMPORARY_SUFFIX;
+use super::segments::{Preparation, TEMPORARY_SUFFIX};
 use super::storage::{Storage, StorageFile};
 use super::{Position, VisitError};
 
@@ -101,14 +101,27 @@ pub struct SnapshotWriter<S: Storage> {
     /// Parts in the open block, and in all before it.
     open_parts: u32,
     parts: u64,
+    /// Whether the file may be longer than what is written.
+    has_room: bool,
     renamed: bool,
 }
 
 impl<S: Storage> SnapshotWriter<S> {
-    pub(super) fn create(storage: &S, salt: u64, header: &SnapshotHeader) -> Result<SnapshotWriter<S>, JournalError> {
+    /// `reserve` is a file that has room already.
+    pub(super) fn create(
+        storage: &S,
+        salt: u64,
+        header: &SnapshotHeader,
+        reserve: Option<Preparation<S>>,
+    ) -> Result<SnapshotWriter<S>, JournalError> {
         let name = snapshot_name(header.position);
         let temporary = format!("{name}{TEMPORARY_SUFFIX}");
-        let file = storage.create(&temporary).map_err(Failure::of("create", &temporary))?;
+        let has_room = reserve.is_some();
+        let renamed = reserve.map(|reserve| reserve.rename(storage, temporary.clone())).transpose()?;
+        let file = match renamed.and_then(Preparation::into_file) {
+            Some(file) => file,
+            None => storage.create(&temporary).map_err(Failure::of("create", &temporary))?,
+        };
         let bytes = header.encode(salt);
         file.write_at(&bytes, 0).map_err(Failure::of("write", &temporary))?;
         Ok(SnapshotWriter {
@@ -122,6 +135,7 @@ impl<S: Storage> SnapshotWriter<S> {
             block: vec![0; BLOCK_HEAD_BYTES],
             open_parts: 0,
             parts: 0,
+            has_room,
             renamed: false,
         })
     }
@@ -179,6 +193,9 @@ impl<S: Storage> SnapshotWriter<S> {
         }
         self.block.extend_from_slice(&self.parts.to_le_bytes());
         self.write_block(FLAG_END)?;
+        if self.has_room {
+            self.file.cut(self.offset).map_err(Failure::of("cut", &self.temporary))?;
+        }
         self.file.sync().map_err(Failure::of("sync", &self.temporary))?;
         self.storage.rename(&self.temporary, &self.name).map_err(Failure::of("rename", &self.temporary))?;
         self.storage.sync_directory().map_err(Failure::of("sync the directory of", &self.name))?;

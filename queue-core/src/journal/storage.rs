@@ -70,6 +70,8 @@ pub trait StorageFile: std::fmt::Debug + Send + Sync + 'static {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the file really have `bytes` more bytes from `offset` on; they read as zeros.
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()>;
+    /// Gives back what is behind the first `length` bytes.
+    fn cut(&self, length: u64) -> io::Result<()>;
     /// Makes content and length durable (`fdatasync`).
     fn sync(&self) -> io::Result<()>;
 }
@@ -249,6 +251,10 @@ impl StorageFile for File {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => write_zeros(self, offset, bytes),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
     }
 
     fn sync(&self) -> io::Result<()> {

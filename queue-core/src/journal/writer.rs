@@ -14,7 +14,8 @@ use super::format::{
 };
 use super::reader::{Reader, Shared};
 use super::recovery::{self, RecordsOnly, Recovered, VisitError, Visitor};
-use super::segments::{Full, Maintained, Maintenance, Next, Preparation, Segment, segment_bytes};
+use super::segments::{Preparation, Segment};
+use super::stock::{FoundReserve, Full, Maintained, Maintenance, Stock};
 use super::storage::Storage;
 use super::{FsyncPolicy, JournalError, Options, Position, Record};
 
@@ -38,23 +39,27 @@ pub struct Journal<S: Storage> {
     pub(super) options: Options,
     pub(super) manifest: Manifest,
     pub(super) shared: Arc<Shared>,
-    open: OpenFrame,
+    pub(super) open: OpenFrame,
     /// The other of the two buffers that frames take turns in.
     spare: Vec<u8>,
     pub(super) current: Option<Arc<Segment<S::File>>>,
-    next: Next<S>,
+    pub(super) stock: Stock<S>,
+    /// Up to where frames go into the segment that the last frame went into.
+    pub(super) room_end: Position,
+    /// The next frame begins a segment, also where the current one has room.
+    pub(super) rotate_next: bool,
+    /// Whether it is to be closed: nothing that a later run can make is begun.
+    pub(super) closing: bool,
     chain: u32,
     written: Position,
     synced: Position,
     frontier: Position,
-    committing: bool,
+    pub(super) committing: bool,
     /// Whether the commit that runs also syncs what earlier ones wrote: a seal, or the end of a segment.
     /// Never beside a sync of its own: the system names a lost write to one of the two only, and it would not be known to which.
     sealing: bool,
-    syncing: bool,
-    maintaining: bool,
-    /// Whether the next frame goes to the next segment, however much room there is.
-    leaving: bool,
+    pub(super) syncing: bool,
+    pub(super) maintaining: bool,
     /// Whether a frame was written that no seal names yet.
     unsealed: bool,
     last_write_at: u64,
@@ -67,6 +72,9 @@ pub struct Journal<S: Storage> {
     pub(super) backing_up: Option<Arc<AtomicBool>>,
     /// Length of the snapshot that a start begins with; 0 without one.
     pub(super) snapshot_bytes: u64,
+    /// The segment in use when a compaction was last begun because the disk is full, and what the reserve had for it, as long
+    /// as it has not come to a snapshot.
+    pub(super) made_room_in: Option<(u32, u64)>,
     /// How far the log was when the making of a snapshot was last given up.
     pub(super) given_up_at: Position,
     /// Shared with a compaction or backup, which may outlive the journal for as long as it takes to notice.
@@ -81,10 +89,10 @@ impl<S: Storage> Drop for Journal<S> {
 
 /// The frame that records are being appended to.
 #[derive(Debug)]
-struct OpenFrame {
+pub(super) struct OpenFrame {
     buffer: Vec<u8>,
-    start: Position,
-    records: u32,
+    pub(super) start: Position,
+    pub(super) records: u32,
 }
 
 impl OpenFrame {
@@ -97,13 +105,18 @@ impl OpenFrame {
         OpenFrame { buffer, start, records: 0 }
     }
 
-    fn payload_bytes(&self) -> usize {
+    pub(super) fn payload_bytes(&self) -> usize {
         self.buffer.len() - PREFIX_BYTES
+    }
+
+    /// The frame's length in the log.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        (self.buffer.len() - SEGMENT_HEADER_BYTES) as u64
     }
 
     /// Where the next record will stand.
     fn next(&self) -> Position {
-        self.start.plus((self.buffer.len() - SEGMENT_HEADER_BYTES) as u64)
+        self.start.plus(self.frame_bytes())
     }
 
     fn end(&self) -> Position {
@@ -117,6 +130,7 @@ pub(super) struct Start<S: Storage> {
     pub(super) shared: Arc<Shared>,
     pub(super) current: Option<Arc<Segment<S::File>>>,
     pub(super) next: Preparation<S>,
+    pub(super) reserve: FoundReserve<S>,
     pub(super) chain: u32,
     pub(super) end: Position,
     pub(super) snapshot_bytes: u64,
@@ -154,15 +168,19 @@ impl<S: Storage> Journal<S> {
     }
 
     pub(super) fn start(storage: S, options: Options, start: Start<S>) -> Journal<S> {
+        let room_end = start.current.as_ref().map_or(start.end, |current| current.end());
         Journal {
             storage,
+            stock: Stock::new(start.next, &options, start.reserve, start.snapshot_bytes),
+            room_end,
+            rotate_next: false,
+            closing: false,
             options,
             manifest: start.manifest,
             shared: start.shared,
             open: OpenFrame::new(start.end, Vec::new()),
             spare: Vec::new(),
             current: start.current,
-            next: Next::new(start.next),
             chain: start.chain,
             written: start.end,
             synced: start.end,
@@ -171,7 +189,6 @@ impl<S: Storage> Journal<S> {
             sealing: false,
             syncing: false,
             maintaining: false,
-            leaving: false,
             unsealed: false,
             last_write_at: 0,
             unsynced_since: None,
@@ -179,6 +196,7 @@ impl<S: Storage> Journal<S> {
             compacting: None,
             backing_up: None,
             snapshot_bytes: start.snapshot_bytes,
+            made_room_in: None,
             given_up_at: Position::ZERO,
             lock: Arc::new(start.lock),
         }
@@ -245,9 +263,10 @@ impl<S: Storage> Journal<S> {
         self.failed.as_ref()
     }
 
-    /// Set while the next segment cannot be prepared: new work must be refused before it is applied.
+    /// Set from when the next segment or the reserve cannot be made until all of it is there: new work must be refused
+    /// before it is applied.
     pub fn full(&self) -> Option<Full> {
-        self.next.failure().cloned()
+        self.stock.failure().cloned()
     }
 
     /// A reader with file handles of its own, which may live on any thread.
@@ -263,7 +282,7 @@ impl<S: Storage> Journal<S> {
     pub fn begin_commit(&mut self, now_ms: u64) -> Option<Commit<S>> {
         if self.open.records > 0 {
             self.begin_frame(now_ms, false)
-        } else if self.seal_due().is_some_and(|due| due <= now_ms) {
+        } else if self.rotate_next || self.seal_due().is_some_and(|due| due <= now_ms) {
             self.begin_frame(now_ms, true)
         } else {
             None
@@ -282,8 +301,8 @@ impl<S: Storage> Journal<S> {
         self.spare = committed.buffer;
         let segment = self.unless_failed(committed.outcome)?;
         if self.current.as_ref().is_none_or(|current| current.number != segment.number) {
-            let number = segment.number + 1;
-            self.next = Next::new(Preparation::new(number, segment_bytes(&self.options, number)));
+            self.stock.rotated(&self.options, segment.number + 1, committed.reserve);
+            self.room_end = segment.end();
             self.shared.add_segment(segment.number, segment.first);
             self.current = Some(segment);
         }
@@ -324,15 +343,16 @@ impl<S: Storage> Journal<S> {
         Ok(self.move_frontier(finished.begun_at))
     }
 
-    /// Hands out the next step of preparing the segment to come, at most 1 MiB of it, paced by what was written.
+    /// Hands out the next step of preparing the segment to come, paced by what was written, and then the reserve: at most
+    /// 1 MiB of it.
     ///
-    /// A preparation that fails sets [`Journal::full`]; it is tried again after a second.
+    /// One that fails sets [`Journal::full`]; it is tried again after a second.
     pub fn begin_maintenance(&mut self, now_ms: u64) -> Option<Maintenance<S>> {
-        if self.failed.is_some() {
+        if self.failed.is_some() || self.closing {
             return None;
         }
-        let (used, capacity) = self.usage();
-        let step = self.next.begin(&self.storage, used, capacity, now_ms);
+        let snapshot_first = self.lacks_space() && self.has_sealed_log();
+        let step = self.stock.begin(&self.storage, self.usage(), snapshot_first, now_ms);
         self.maintaining |= step.is_some();
         step
     }
@@ -340,7 +360,7 @@ impl<S: Storage> Journal<S> {
     /// Takes a step of maintenance back that has run.
     pub fn finish_maintenance(&mut self, maintained: Maintained<S>) {
         self.maintaining = false;
-        self.next.finish(maintained);
+        self.stock.finish(maintained);
     }
 
     /// All maintenance that is due, here and now.
@@ -357,7 +377,7 @@ impl<S: Storage> Journal<S> {
             return None;
         }
         let sync = if self.syncing || self.sealing { None } else { self.sync_due() };
-        [self.seal_due(), sync, self.next.retry_due()].into_iter().flatten().min()
+        [self.seal_due(), sync, self.stock.retry_due()].into_iter().flatten().min()
     }
 
     /// The clean stop: commits what is open, syncs, seals, and gives up the lock. Returns the last frontier.
@@ -373,7 +393,8 @@ impl<S: Storage> Journal<S> {
         if self.open.records > 0 {
             self.commit_here(now_ms, false)?;
         }
-        if self.unsealed {
+        // Without one the next start writes the end of the log again, which needs no room.
+        if self.unsealed && self.has_seal_room() {
             self.commit_here(now_ms, true)?;
         }
         let frontier = self.frontier;
@@ -398,7 +419,7 @@ impl<S: Storage> Journal<S> {
         assert!(self.open.records == 0, "what is open belongs to the segment in use");
         let Some(current) = &self.current else { return Ok(()) };
         let number = current.number;
-        self.leaving = true;
+        self.rotate_next = true;
         self.commit_here(self.last_write_at, true)?;
         debug_assert!(self.segment() > Some(number), "a seal was written to the next segment");
         Ok(())
@@ -438,6 +459,7 @@ impl<S: Storage> Journal<S> {
         });
         let target = self.target(echo.len())?;
         self.open.buffer.extend_from_slice(&echo);
+        self.rotate_next = false;
         self.committing = true;
         self.sealing = seal || matches!(target, Target::Rotate { .. });
         let number = match &target {
@@ -470,10 +492,9 @@ impl<S: Storage> Journal<S> {
     /// The current segment if the open frame and `more` bytes fit it, else the next. `None` while maintenance has that, or a
     /// sync runs.
     fn target(&mut self, more: usize) -> Option<Target<S>> {
-        let frame_bytes = (self.open.buffer.len() + more - SEGMENT_HEADER_BYTES) as u64;
-        let leaving = std::mem::take(&mut self.leaving);
+        let frame_bytes = self.open.frame_bytes() + more as u64;
         if let Some(current) = &self.current
-            && !leaving
+            && !self.rotate_next
             && current.offset(self.open.start) + frame_bytes <= current.capacity
         {
             return Some(Target::Stay(Arc::clone(current)));
@@ -481,9 +502,13 @@ impl<S: Storage> Journal<S> {
         if self.syncing {
             return None;
         }
-        let next = self.next.take()?;
+        let (next, reserve) = self.stock.rotate(frame_bytes)?;
         let salt = self.manifest.segment_salt(next.number);
-        Some(Target::Rotate { leave: self.current.clone(), next, salt })
+        // Until it is known which file it is, nothing more fits behind this frame.
+        let ready = next.ready_bytes().checked_sub(SEGMENT_HEADER_BYTES as u64);
+        let room = ready.filter(|ready| *ready >= frame_bytes).unwrap_or(frame_bytes);
+        self.room_end = self.open.start.plus(room);
+        Some(Target::Rotate { leave: self.current.clone(), next, reserve, salt })
     }
 
     /// Bytes used of the current segment, and its size.
@@ -492,7 +517,7 @@ impl<S: Storage> Journal<S> {
     }
 
     fn seal_due(&self) -> Option<u64> {
-        let idle = self.unsealed && !self.committing && !self.syncing && self.open.records == 0;
+        let idle = self.unsealed && !self.committing && !self.syncing && self.open.records == 0 && self.has_seal_room();
         (idle && self.options.policy != FsyncPolicy::No).then_some(self.last_write_at + SEAL_AFTER_MS)
     }
 

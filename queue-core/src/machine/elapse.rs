@@ -18,6 +18,21 @@ const AHEAD_BY_CHANCE: u64 = 1 << 20;
 /// Most ids forgotten in one event.
 const FORGET: usize = 1_000;
 
+/// What of the things that time does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapse {
+    /// All of them.
+    All,
+    /// Only what ends something: leases that run out, jobs that die unstarted, retention. Nothing becomes ready that was not.
+    Ends,
+}
+
+impl Lapse {
+    pub(super) fn has(self, tree: Tree) -> bool {
+        self == Self::All || !matches!(tree, Tree::Delayed | Tree::DelayedWall)
+    }
+}
+
 impl Machine {
     /// The instant at which a shell starts: the steady clock goes on from the journal's last value plus the wall time
     /// that passed since, 0 if the wall clock went back. A new store's begins at the wall clock's.
@@ -68,14 +83,19 @@ impl Machine {
 
     /// Does what is due as of `now`, at most about `budget` events. Returns whether more is due.
     pub fn elapse(&mut self, now: Now, sink: &mut impl Sink, budget: usize) -> bool {
+        self.elapse_of(now, sink, budget, Lapse::All)
+    }
+
+    /// As [`Machine::elapse`], for this kind of it alone.
+    pub fn elapse_of(&mut self, now: Now, sink: &mut impl Sink, budget: usize, lapse: Lapse) -> bool {
         for _ in 0..budget {
-            if !self.elapse_one(now, sink) {
+            if !self.elapse_one(now, sink, lapse) {
                 break;
             }
         }
         #[cfg(feature = "audit")]
         self.check_invariants();
-        let (steady, wall) = self.next_due();
+        let (steady, wall) = self.next_due_of(lapse);
         steady.is_some_and(|due| due <= now.steady) || wall.is_some_and(|due| due <= now.wall)
     }
 
@@ -86,14 +106,15 @@ impl Machine {
     }
 
     /// Does the first thing that is due: jobs that somebody waits for before what ages out.
-    fn elapse_one(&mut self, now: Now, sink: &mut impl Sink) -> bool {
+    fn elapse_one(&mut self, now: Now, sink: &mut impl Sink, lapse: Lapse) -> bool {
         let due = |timers: &BTreeSet<(u64, u8, u32)>| {
-            let &(_, tree, queue) = timers.first().filter(|&&(due, ..)| due <= now.steady)?;
-            Some((Tree::ALL[usize::from(tree)], queue))
+            let due = timers.iter().take_while(|&&(due, ..)| due <= now.steady);
+            let mut due = due.map(|&(_, tree, queue)| (Tree::ALL[usize::from(tree)], queue));
+            due.find(|(tree, _)| lapse.has(*tree))
         };
         let wall_due = || {
             let &(_, queue) = self.wall_timers.first().filter(|&&(due, _)| due <= now.wall)?;
-            Some((Tree::DelayedWall, queue))
+            Some((Tree::DelayedWall, queue)).filter(|(tree, _)| lapse.has(*tree))
         };
         let first = due(&self.timers).or_else(wall_due).or_else(|| due(&self.aging));
         let Some((tree, queue)) = first else { return false };

@@ -30,4 +30,12 @@ impl Machine {
         let remembered = self.remembered * size_of::<Remembered>() as u64;
         jobs + remembered + self.settled.bytes() + tables + queues + operations
     }
+
+    /// Bytes that a snapshot of the state takes beside the blobs themselves, about, and rather more than less.
+    pub fn snapshot_bytes(&self) -> u64 {
+        let texts = self.names.stored_bytes() + self.workers.stored_bytes() + self.policies.stored_bytes();
+        let beside = (self.queues.len() as u64 * QUEUE_BESIDE) + (self.operations.len() as u64 * OPERATION_BESIDE);
+        let remembered = self.remembered * size_of::<Remembered>() as u64;
+        self.rows.bytes() + self.more_bytes + remembered + self.settled.bytes() + texts + beside
+    }
 }

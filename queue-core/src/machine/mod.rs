@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use apply::{Candidates, check_size};
 pub use chance::Chance;
+pub use elapse::Lapse;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
 #[cfg(test)]
@@ -164,9 +165,21 @@ impl Machine {
 
     /// The next instants at which [`Machine::elapse`] has work: steady, and wall. An instant in the past means now.
     pub fn next_due(&self) -> (Option<u64>, Option<u64>) {
-        let first = |timers: &BTreeSet<(u64, u8, u32)>| timers.first().map(|&(due, ..)| due);
+        self.next_due_of(Lapse::All)
+    }
+
+    /// As [`Machine::next_due`], for this kind of it alone.
+    pub fn next_due_of(&self, lapse: Lapse) -> (Option<u64>, Option<u64>) {
+        let first = |timers: &BTreeSet<(u64, u8, u32)>| {
+            timers.iter().find(|&&(_, tree, _)| lapse.has(Tree::ALL[usize::from(tree)])).map(|&(due, ..)| due)
+        };
         let steady = first(&self.timers).into_iter().chain(first(&self.aging)).min();
-        (steady, self.wall_timers.first().map(|&(due, _)| due))
+        (steady, self.wall_timers.first().filter(|_| lapse.has(Tree::DelayedWall)).map(|&(due, _)| due))
+    }
+
+    /// How many queues have settings of the server's file.
+    pub fn configured_queues(&self) -> usize {
+        self.queues.iter().filter(|queue| queue.config != QueueSettings::default()).count()
     }
 
     /// The queues in which jobs became ready since the last call, in order of the events.

@@ -179,21 +179,30 @@ impl Machine {
         self.emit(now, sink, &Event::OperationEnded { operation, state, forget, by });
     }
 
-    /// Whether [`Machine::advance_operations`] has something to do.
-    pub fn has_operations(&self) -> bool {
-        !self.running.is_empty()
-    }
-
     /// One step of the oldest running operation. Returns whether there was one.
     pub fn advance_operations(&mut self, now: Now, sink: &mut impl Sink) -> bool {
         let Some(&number) = self.running.first() else { return false };
-        self.advance(now, number, sink);
-        #[cfg(feature = "audit")]
-        self.check_invariants();
+        self.advance_operation(now, number, STEP, sink);
         true
     }
 
-    fn advance(&mut self, now: Now, number: u64, sink: &mut impl Sink) {
+    /// The running operations, oldest first: number, verb, and the length of actor and reason, which each job's event has.
+    pub fn running_operations(&self) -> impl Iterator<Item = (u64, BulkVerb, usize)> {
+        let described = |number: &u64| {
+            let operation = &self.operations[number];
+            (*number, operation.verb, operation.actor.len() + operation.reason.len())
+        };
+        self.running.iter().map(described)
+    }
+
+    /// One step of a running operation, of at most `jobs` jobs.
+    pub fn advance_operation(&mut self, now: Now, number: u64, jobs: usize, sink: &mut impl Sink) {
+        self.advance(now, number, jobs.min(STEP), sink);
+        #[cfg(feature = "audit")]
+        self.check_invariants();
+    }
+
+    fn advance(&mut self, now: Now, number: u64, jobs: usize, sink: &mut impl Sink) {
         let operation = &self.operations[&number];
         let last_token = operation.last_token;
         let (verb, filter) = (job_verb(operation.verb), operation.filter.clone());
@@ -206,7 +215,7 @@ impl Machine {
         // Only the states that the verb allows: a job it changed is in none of them and is not met again.
         let states: Vec<JobState> =
             super::apply::states_of(&filter).into_iter().filter(|&state| changes(&verb, state)).collect();
-        let Ok((found, next)) = self.scan(&filter, &states, cursor, STEP, &mut Work::of_a_call()) else {
+        let Ok((found, next)) = self.scan(&filter, &states, cursor, jobs, &mut Work::of_a_call()) else {
             self.end_operation(now, number, OperationState::Finished, NOBODY, sink);
             return;
         };

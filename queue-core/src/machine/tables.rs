@@ -200,6 +200,11 @@ impl<T: Value> Interned<T> {
     pub(crate) fn bytes(&self) -> u64 {
         allocated(self.places() * size_of::<Option<(T, u64)>>()) + self.numbers.bytes + self.bytes_beside
     }
+
+    /// Bytes that the values take where they are written down, about.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        (self.places() * size_of::<Option<(T, u64)>>()) as u64 + self.bytes_beside
+    }
 }
 
 /// A digest of (queue, id): SipHash-2-4, 128 bits, under the store's own random key, so that nobody can choose two

@@ -302,6 +302,9 @@ pub struct JournalStats {
     /// Why the last snapshot that was tried came to nothing; absent if it did not. The log is whole without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_failure: Option<String>,
+    /// What is refused because the disk is full, and what failed; absent while there is room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
 }
 
 /// A page of the feed.

@@ -93,6 +93,7 @@ fn write_journal(put: &mut impl FnMut(&str, &dyn std::fmt::Display), journal: &J
     put("snapshot_bytes", &journal.snapshot_bytes);
     put("behind_snapshot_bytes", &journal.behind_snapshot_bytes);
     put("snapshots", &journal.snapshots);
+    put("full", &u8::from(journal.full.is_some()));
     put("last_snapshot_status", &if journal.snapshot_failure.is_none() { "ok" } else { "err" });
 }
 

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 use super::store::Store;
-use super::{Shared, background, closed, journal_error};
+use super::{Shared, background, closed, journal_error, room};
 use crate::engine::clock::{Clock, SystemClock};
-use crate::journal::{self, BackedUp, Backup, DirStorage, JournalError, Storage};
+use crate::journal::{self, BackedUp, Backup, DirStorage, JournalError, Reach, Storage};
 use crate::model::{BackupReport, Error, RestoreReport, Word};
 
 /// What an engine's backup was refused, or came to.
@@ -133,15 +133,16 @@ impl<S: Storage> Shared<S> {
         let leases = store.machine.leases();
         tracing::info!("restored from a backup: {} leases end", leases.len());
         store.returning.extend(leases);
-        loop {
-            let more = store.guarded(|store| {
+        while !store.returning.is_empty() {
+            let before = store.returning.len();
+            store.guarded(|store| {
                 let now = store.now();
                 store.give_back(now);
-                !store.returning.is_empty()
             })?;
             store.commit_here()?;
-            if !more {
-                break;
+            if store.returning.len() == before {
+                // Nobody else is there to make the next segment.
+                store.files.tail.journal().map_or(Ok(()), |journal| room::make(journal, room::TIMED, Reach::Second))?;
             }
         }
         let forgotten = store.files.tail.journal().map_or(Ok(()), |journal| journal.forget_backup());

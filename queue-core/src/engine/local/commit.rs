@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::feed::Draft;
 use super::tail::{self, KeptRecord, Tail};
 use super::{Shared, Store, journal_error};
-use crate::journal::{Commit, Maintained, Maintenance, Storage};
+use crate::journal::{Commit, Level, Maintained, Maintenance, Storage};
 use crate::model::{Beat, Error, EventPage, LeaseRef, LeaseToken, Orders};
 
 /// Above this moving average a sync runs on a helper thread, so that the loop reads and answers what needs no sync meanwhile.
@@ -100,9 +100,13 @@ impl<S: Storage> Shared<S> {
         let segment = journal.segment();
         let finished = journal.finish_commit(committed).map(drop);
         let rotated = journal.segment() != segment;
-        let step = journal.begin_maintenance(now);
+        if rotated {
+            store.owes_digest = true;
+            store.expect_snapshot();
+        }
+        let step = store.files.tail.journal().and_then(|journal| journal.begin_maintenance(now));
         let finished = finished.map_err(|error| store.fail(journal_error(&error).message));
-        store.owes_digest |= rotated;
+        store.note_level();
         self.wake_ticker_if_earlier(&mut store);
         drop(store);
         self.moved.notify_waiters();
@@ -129,16 +133,48 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Takes a step back and hands out the next. A frame may have waited for the segment.
-    fn prepared(&self, step: Maintained<S>) -> Option<Maintenance<S>> {
+    fn prepared(self: &Arc<Self>, step: Maintained<S>) -> Option<Maintenance<S>> {
         let mut store = self.lock();
         let now = store.now().steady;
         let journal = store.files.tail.journal().expect("a busy journal is not closed");
         journal.finish_maintenance(step);
         let next = journal.begin_maintenance(now);
+        let changed = store.note_level();
+        let full = store.level > Level::Open;
         self.wake_ticker_if_earlier(&mut store);
         drop(store);
         self.moved.notify_waiters();
+        if changed {
+            // Whoever was not served for lack of room may be now.
+            self.wake.notify_one();
+        }
+        if full && next.is_none() {
+            self.compact_if_due();
+        }
         next
+    }
+
+    /// Waits until something that runs has ended, or begins what is to be prepared: then there may be room.
+    pub(super) async fn room_to_come(self: &Arc<Self>) -> Result<(), Error> {
+        let moved = self.moved.notified();
+        tokio::pin!(moved);
+        moved.as_mut().enable();
+        let step = {
+            let mut store = self.lock();
+            store.check_open()?;
+            let now = store.now().steady;
+            let Some(journal) = store.files.tail.journal() else { return Ok(()) };
+            let step = journal.begin_maintenance(now);
+            if step.is_none() && !journal.is_writing() {
+                return Ok(());
+            }
+            step
+        };
+        match step {
+            Some(step) => self.prepare(step),
+            None => moved.await,
+        }
+        Ok(())
     }
 
     /// Commits everything here and now: the start.
@@ -155,6 +191,7 @@ impl<S: Storage> Shared<S> {
                 return Ok(());
             }
             let now = store.now().steady;
+            store.rotate_if_it_pays();
             let commit = store.begin_commit();
             let Some(journal) = store.files.tail.journal() else {
                 self.moved.notify_waiters();

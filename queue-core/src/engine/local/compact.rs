@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 
 use super::recover::{BLOB_PART, event_of, fold, guarded, split_blob};
+use super::room::full_text;
 use super::{Shared, Store, background, journal_error};
 use crate::journal::{
     Compacted, Compaction, JournalError, Position, Record, SnapshotReader, SnapshotWriter, Storage, VisitError,
@@ -221,6 +222,7 @@ impl<S: Storage> Store<S> {
             behind_snapshot_bytes: journal.bytes_behind_snapshot(),
             snapshots,
             snapshot_failure,
+            full: full_text(journal),
         })
     }
 }
@@ -233,7 +235,8 @@ impl<S: Storage> Shared<S> {
             let Some(journal) = store.files.tail.journal() else { return };
             // A snapshot copies all that is alive: half of that in new log pays for it.
             let due = journal.bytes_since_compaction() >= self.compact_after.max(journal.snapshot_bytes() / 2);
-            if due { journal.begin_compaction(self.history) } else { None }
+            // On a full disk it is the one way to more room that is in our hands.
+            if due || journal.lacks_space() { journal.begin_compaction(self.history) } else { None }
         };
         if let Some(compaction) = compaction {
             spawn(compaction, Arc::downgrade(self));
@@ -268,6 +271,8 @@ impl<S: Storage> Shared<S> {
                 journal.finish_cleanup();
             }
         }
+        // What was removed is room for what could not be made.
+        self.wake.notify_one();
         // Whoever closes the engine waits for this.
         self.moved.notify_waiters();
     }

@@ -14,6 +14,7 @@ mod feed;
 pub mod offline;
 mod recover;
 mod registry;
+mod room;
 mod search;
 mod store;
 mod tail;
@@ -152,12 +153,21 @@ impl<S: Storage> LocalEngine<S> {
             ..Options::default()
         };
         let mut recovering = Recovering::<Blobs>::default();
-        let (journal, recovered) = Journal::open_with(storage.clone(), journal_options, &mut recovering)
+        let (mut journal, recovered) = Journal::open_with(storage.clone(), journal_options, &mut recovering)
             .map_err(|error| journal_error(&error))?;
+        room::make_for_start(&mut journal)?;
         let Recovering { machine, blobs, .. } = recovering;
         if recovered.torn_bytes > 0 {
-            let (end, files) = (recovered.end, recovered.torn_files.join(", "));
-            tracing::warn!("cut a torn tail of {} bytes at position {end}, kept in {files}", recovered.torn_bytes);
+            let (bytes, end) = (recovered.torn_bytes, recovered.end);
+            match recovered.torn_files.join(", ") {
+                // Under `always` nobody was ever answered for any of it.
+                none if none.is_empty() => {
+                    tracing::warn!(
+                        "cut a torn tail of {bytes} bytes at position {end}; the disk has no room to keep them"
+                    )
+                }
+                files => tracing::warn!("cut a torn tail of {bytes} bytes at position {end}, kept in {files}"),
+            }
         }
         let path = options.backups.clone().unwrap_or_else(|| backup::beside(storage.path()));
         let places = (Mutex::new(journal.reader()), storage.at(&path));
@@ -166,6 +176,7 @@ impl<S: Storage> LocalEngine<S> {
         let engine = catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
             Error::new(Word::State, "the journal is whole, but the state it holds breaks an invariant: report it")
         })?;
+        engine.shared.lock().expect_snapshot();
         // The start is synced before anything is served.
         if recovered.restored {
             engine.shared.end_leases()?;
@@ -264,16 +275,19 @@ impl<S: Storage> Shared<S> {
     async fn execute(self: &Arc<Self>, context: &Context, commands: &[Command]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::with_capacity(commands.len());
         loop {
-            let position = {
+            let (position, later) = {
                 let mut store = self.lock();
                 store.check_open()?;
+                let mut later = false;
                 let at_hand = |at| commands.get(at).filter(|command| Search::of(command).is_none());
-                while let Some(command) = at_hand(answers.len()).filter(|_| !store.must_commit()) {
-                    let answer = store.apply(context, command)?;
-                    answers.push(answer.map(|reply| self.complete(&mut store, reply)));
+                while let Some(command) = at_hand(answers.len()).filter(|_| !later && !store.must_commit()) {
+                    match store.apply(context, command)? {
+                        Some(answer) => answers.push(answer.map(|reply| self.complete(&mut store, reply))),
+                        None => later = true,
+                    }
                 }
                 self.wake_ticker_if_earlier(&mut store);
-                store.end()
+                (store.end(), later)
             };
             if let Some(search) = commands.get(answers.len()).and_then(Search::of) {
                 answers.push(self.search(search).await?);
@@ -283,26 +297,35 @@ impl<S: Storage> Shared<S> {
             if answers.len() == commands.len() {
                 return Ok(answers);
             }
+            if later {
+                self.room_to_come().await?;
+            }
         }
     }
 
-    /// Does `work` once the open frame has room for it.
+    /// Does `work` once the open frame has room for it; it answers `None` where it needs more.
     async fn with_room<T>(
         self: &Arc<Self>,
-        mut work: impl FnMut(&mut Store<S>) -> Result<T, Error>,
+        mut work: impl FnMut(&mut Store<S>) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         loop {
-            let position = {
+            let (position, later) = {
                 let mut store = self.lock();
                 store.check_open()?;
-                if !store.must_commit() {
-                    let done = work(&mut store);
+                let later = !store.must_commit();
+                if later {
+                    let done = work(&mut store)?;
                     self.wake_ticker_if_earlier(&mut store);
-                    return done;
+                    if let Some(done) = done {
+                        return Ok(done);
+                    }
                 }
-                store.end()
+                (store.end(), later)
             };
             self.durable(position).await?;
+            if later {
+                self.room_to_come().await?;
+            }
         }
     }
 
@@ -423,7 +446,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
         let until = self.shared.clock.steady_ms().saturating_add(timeout_ms);
         let ended = async {
             loop {
-                let look = |store: &mut Store<S>| Ok((store.look_or_wait(&job)?, store.end()));
+                let look = |store: &mut Store<S>| Ok(Some((store.look_or_wait(&job)?, store.end())));
                 let (look, position) = self.shared.with_room(look).await?;
                 self.shared.durable(position).await?;
                 let ended = match look? {
@@ -482,7 +505,7 @@ impl<S: Storage> Engine for LocalEngine<S> {
 
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
         beat.check()?;
-        let answer = |store: &mut Store<S>| Ok((store.beat(&beat)?, store.end()));
+        let answer = |store: &mut Store<S>| Ok(Some((store.beat(&beat)?, store.end())));
         let (orders, position) = self.shared.with_room(answer).await?;
         self.shared.durable(position).await?;
         Ok(orders)

@@ -36,7 +36,7 @@ impl<'a> Search<'a> {
 impl<S: Storage> Shared<S> {
     /// One page. The outer error is the engine's failure, the inner the command's refusal.
     pub(super) async fn search(self: &Arc<Self>, search: Search<'_>) -> Result<Answer, Error> {
-        let collected = self.with_room(|store| store.collect(search)).await?;
+        let collected = self.with_room(|store| store.collect(search).map(Some)).await?;
         let (candidates, payloads) = match collected {
             Ok(collected) => collected,
             Err(refusal) => return Ok(Err(refusal)),
@@ -48,7 +48,7 @@ impl<S: Storage> Shared<S> {
         });
         // Nothing in it panics; a runtime that ends takes its engine with it.
         let had_text = compare.await.map_err(|_| super::closed())?;
-        self.with_room(|store| store.found(search, &candidates, &had_text)).await.map(Ok)
+        self.with_room(|store| store.found(search, &candidates, &had_text).map(Some)).await.map(Ok)
     }
 }
 

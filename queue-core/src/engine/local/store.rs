@@ -14,11 +14,12 @@ use tokio::sync::{Notify, oneshot};
 use super::LocalOptions;
 use super::blobs::Blobs;
 use super::registry::Registry;
+use super::room::{DIGEST, LEASE, TIMED};
 use super::tail::Tail;
 use super::waiters::{Delivery, Ended, Waiters};
 use crate::engine::Answer;
 use crate::engine::clock::Clock;
-use crate::journal::{COMMAND_BYTES_MAX, Storage};
+use crate::journal::{COMMAND_BYTES_MAX, Level, Reach, Storage};
 use crate::machine::{Blob, Chance, Event, Machine, Sink};
 use crate::model::{
     Command, Context, Error, Job, JobRef, LeaseOrder, LeaseRef, Limits, Now, Outcome, Reply, Settlement, Word,
@@ -29,6 +30,8 @@ const ELAPSE_BESIDE: usize = 64;
 /// Bytes of events after which those who wait are served in the next turn. A lease beyond it, and its return where nobody
 /// takes it, add at most half as much.
 const DELIVER_BYTES: u64 = 256 << 10;
+/// With less room than this nobody is served: a worker's name and some leases.
+const DELIVER_BYTES_MIN: u64 = 1 << 10;
 /// Most bytes of records around a job of a batch, or a settlement, beside what counts against the batch's bound: heads,
 /// the lengths of its fields, a name and a policy of its own, a failure's fingerprint.
 const AROUND_BYTES: usize = 700;
@@ -45,9 +48,13 @@ pub(super) struct Store<S: Storage> {
     pub(super) registry: Registry,
     chance: Chance,
     clock: Arc<dyn Clock>,
+    /// What is refused for lack of room, as it was last told.
+    pub(super) level: Level,
+    /// Something had to wait for what is open, being written or being prepared.
+    pub(super) is_short: bool,
     /// What to add to the clock's steady time to get the machine's.
     steady_base: u64,
-    max_memory: u64,
+    pub(super) max_memory: u64,
     pub(super) closed: bool,
     pub(super) failed: Option<Error>,
     /// The instant that the ticker sleeps until, steady; it is woken for anything earlier.
@@ -119,6 +126,8 @@ impl<S: Storage> Store<S> {
             chance,
             steady_base: now.steady.saturating_sub(clock.steady_ms()),
             clock,
+            level: Level::Open,
+            is_short: false,
             max_memory: options.max_memory,
             closed: false,
             failed: None,
@@ -175,13 +184,15 @@ impl<S: Storage> Store<S> {
         })
     }
 
-    /// Applies one command and what follows from it at once: retention that is due, leases for those who wait.
+    /// Applies one command and what follows from it at once: retention that is due, leases for those who wait. `None` if there
+    /// is no room for it before what is open, being written or being prepared is done.
     ///
     /// The outer error is the engine's failure, the inner the command's refusal.
-    pub(super) fn apply(&mut self, context: &Context, command: &Command) -> Result<Answer, Error> {
-        self.turn(|store, now| match store.refuse_if_full(command) {
-            Some(error) => Err(error),
-            None => store.machine.apply(now, &mut store.chance, context, command, &mut store.files),
+    pub(super) fn apply(&mut self, context: &Context, command: &Command) -> Result<Option<Answer>, Error> {
+        self.turn(|store, now| match store.admit(context, command) {
+            Ok(None) => None,
+            Ok(Some(command)) => Some(store.machine.apply(now, &mut store.chance, context, &command, &mut store.files)),
+            Err(error) => Some(Err(error)),
         })
     }
 
@@ -203,7 +214,8 @@ impl<S: Storage> Store<S> {
 
     /// Rides in a frame that is written anyway, so that an idle engine stays idle.
     fn write_digest_if_owed(&mut self, now: Now) {
-        if std::mem::take(&mut self.owes_digest) {
+        if self.owes_digest && self.room_now(Reach::Second, DIGEST) > 0 {
+            self.owes_digest = false;
             self.machine.write_digest(now, &mut self.files);
         }
     }
@@ -218,9 +230,10 @@ impl<S: Storage> Store<S> {
     fn elapse_due(&mut self, now: Now, mut budget: usize) -> bool {
         let mut more = true;
         while more && budget > 0 {
+            let Some((lapse, room)) = self.lapse() else { return self.is_short };
             // What ends in one event may age out in the next, and whoever waits for it gets the job as it ended.
-            let step = if self.waiters.is_job_awaited() { 1 } else { budget };
-            more = self.machine.elapse(now, &mut self.files, step);
+            let step = if self.waiters.is_job_awaited() { 1 } else { budget.min(room) };
+            more = self.machine.elapse_of(now, &mut self.files, step, lapse);
             self.tell_ended();
             budget -= step;
         }
@@ -245,46 +258,37 @@ impl<S: Storage> Store<S> {
     pub(super) fn elapse(&mut self, budget: usize) -> Result<bool, Error> {
         self.guarded(|store| {
             let now = store.now();
-            if let Some(jump) = store.machine.watch_clock(now, &mut store.files) {
+            let may_tell = store.room_now(Reach::Second, TIMED) > 0;
+            if let Some(jump) = may_tell.then(|| store.machine.watch_clock(now, &mut store.files)).flatten() {
                 tracing::warn!(jump_ms = jump, "the wall clock jumped; times given as times follow it");
             }
             store.give_back(now);
             let more = store.elapse_due(now, budget);
-            if store.machine.advance_operations(now, &mut store.files) {
-                store.tell_ended();
-            }
+            store.advance_operations(now);
             store.serve_waiters(now);
             more || store.has_turn()
         })
     }
 
-    /// Whether something waits for the ticker's next turn.
-    fn has_turn(&self) -> bool {
-        self.machine.has_operations() || !self.unserved.is_empty() || !self.returning.is_empty()
+    /// A step of the first bulk operation that may write.
+    fn advance_operations(&mut self, now: Now) {
+        let running: Vec<_> = self.machine.running_operations().collect();
+        for (operation, verb, by) in running {
+            let jobs = self.step_of(verb, by);
+            if jobs > 0 {
+                self.machine.advance_operation(now, operation, jobs, &mut self.files);
+                self.tell_ended();
+                return;
+            }
+        }
     }
 
-    /// New work is refused while disk or memory is full; settling and removing go on.
-    fn refuse_if_full(&mut self, command: &Command) -> Option<Error> {
-        if !matches!(command, Command::Enqueue { .. } | Command::Progress { .. } | Command::Log { .. }) {
-            return None;
-        }
-        // While a snapshot is made there is a second machine.
-        let machines = 1 + u64::from(self.files.tail.journal().is_some_and(|journal| journal.is_compacting()));
-        let used = self.files.blobs.live_bytes() + machines * self.machine.row_bytes();
-        if used > self.max_memory {
-            let text = format!(
-                "memory is full: jobs take {used} bytes, --max-memory allows {}; settle or remove jobs, or allow more",
-                self.max_memory
-            );
-            return Some(Error::new(Word::Full, text));
-        }
-        let full = self.files.tail.journal()?.full()?;
-        let text = if full.is_space {
-            format!("disk is full: {}; free space, or settle and remove jobs", full.reason)
-        } else {
-            format!("the journal's next segment cannot be made: {}; it is tried again each second", full.reason)
-        };
-        Some(Error::new(Word::Full, text))
+    /// Whether something waits for the ticker's next turn and may write then.
+    fn has_turn(&mut self) -> bool {
+        let served = !self.unserved.is_empty() && self.may_write(Reach::First, DELIVER_BYTES_MIN);
+        let returned = !self.returning.is_empty() && self.may_write(Reach::Second, TIMED);
+        let running: Vec<_> = self.machine.running_operations().collect();
+        self.is_short || served || returned || running.into_iter().any(|(_, verb, by)| self.may_step(verb, by))
     }
 
     /// Leases for the first of those who wait, as long as there is something for them; in turns, since one event, such
@@ -293,8 +297,12 @@ impl<S: Storage> Store<S> {
         if !self.machine.has_ready() && self.unserved.is_empty() {
             return;
         }
+        let room = self.room_now(Reach::First, DELIVER_BYTES_MIN);
+        if room == 0 {
+            return;
+        }
         let context = Context::default();
-        let full = self.end() + DELIVER_BYTES;
+        let full = self.end() + DELIVER_BYTES.min(room - DELIVER_BYTES_MIN);
         let unserved = std::mem::take(&mut self.unserved);
         for queue in unserved.into_iter().chain(self.machine.take_ready()) {
             while let Some((waiter, order)) = self.waiters.first(&queue) {
@@ -304,7 +312,9 @@ impl<S: Storage> Store<S> {
                     }
                     break;
                 }
-                let command = Command::Lease(order);
+                // Each of them fits what is left of the room.
+                let left = u32::try_from(self.room_now(Reach::First, 0) / LEASE / 2).unwrap_or(u32::MAX);
+                let command = Command::Lease(LeaseOrder { limit: order.limit.min(left.max(1)), ..order });
                 let reply = self.machine.apply(now, &mut self.chance, &context, &command, &mut self.files);
                 let leased = match reply {
                     Ok(Reply::Leased(leased)) if leased.is_empty() => break,
@@ -335,7 +345,8 @@ impl<S: Storage> Store<S> {
     /// Gives back some of the leases that are on their way, if the frame has room; the rest is the next turn's.
     pub(super) fn give_back(&mut self, now: Now) {
         if !self.returning.is_empty() && !self.must_commit() {
-            let some = self.returning.len().min(Limits::BATCH_JOBS);
+            let room = usize::try_from(self.room_now(Reach::Second, TIMED) / TIMED).unwrap_or(usize::MAX);
+            let some = self.returning.len().min(Limits::BATCH_JOBS).min(room);
             let leases: Vec<LeaseRef> = self.returning.drain(..some).collect();
             self.release_now(now, leases);
         }
@@ -348,18 +359,19 @@ impl<S: Storage> Store<S> {
         let _ = self.machine.apply(now, &mut self.chance, &Context::default(), &command, &mut self.files);
     }
 
-    /// Leases at once, or joins those who wait.
+    /// Leases at once, or joins those who wait; `None` as [`Store::apply`].
     pub(super) fn lease_or_wait(
         &mut self,
         context: &Context,
         order: &LeaseOrder,
         may_wait: bool,
-    ) -> Result<LeaseOrWait, Error> {
-        match self.apply(context, &Command::Lease(order.clone()))?? {
+    ) -> Result<Option<LeaseOrWait>, Error> {
+        let Some(answer) = self.apply(context, &Command::Lease(order.clone()))? else { return Ok(None) };
+        match answer? {
             Reply::Leased(leased) if leased.is_empty() && may_wait => {
-                Ok(LeaseOrWait::Wait(self.waiters.join(order.clone())))
+                Ok(Some(LeaseOrWait::Wait(self.waiters.join(order.clone()))))
             }
-            Reply::Leased(leased) => Ok(LeaseOrWait::Leased(Delivery { leased, position: self.end() })),
+            Reply::Leased(leased) => Ok(Some(LeaseOrWait::Leased(Delivery { leased, position: self.end() }))),
             _ => Err(Error::new(Word::Err, "a lease answers leases")),
         }
     }
@@ -389,7 +401,8 @@ impl<S: Storage> Store<S> {
             return 0;
         }
         let now = self.now();
-        let (steady, wall) = self.machine.next_due();
+        let lapse = self.lapse_to_come();
+        let (steady, wall) = lapse.map_or((None, None), |lapse| self.machine.next_due_of(lapse));
         let wall = wall.map(|due| now.steady + due.saturating_sub(now.wall));
         let journal = self.files.tail.journal().and_then(|journal| journal.next_due());
         [steady, wall, journal].into_iter().flatten().min().unwrap_or(u64::MAX)

@@ -8,7 +8,7 @@ use crate::engine::{Engine, EngineExt, ManualClock};
 use crate::journal::faults::FaultyStorage;
 use crate::journal::sim::SimDisk;
 use crate::journal::{FsyncPolicy, Journal, Storage};
-use crate::machine::{Event, encode, kind_of};
+use crate::machine::{Chance, Event, encode, kind_of};
 use crate::model::{
     Added, BulkVerb, Command, Context, Error, JobFilter, JobOptions, JobState, LeaseOrder, LeaseOutcome, LeaseRef,
     LeaseRequest, LeasedJob, NewJob, Outcome, QueueSettings, SettingsPatch, Word,
@@ -159,9 +159,13 @@ async fn a_job_that_is_waited_for_is_seen_done() {
 #[tokio::test]
 async fn a_full_disk_refuses_new_work_and_settling_goes_on() {
     let storage = Faulty::new(SimDisk::new());
-    storage.plan().fail_allocations_after(3);
     let options = LocalOptions { segment_bytes: 64 << 10, ..LocalOptions::default() };
-    let Ok((engine, _)) = LocalEngine::on(storage.clone(), options) else { panic!("the first segment has room") };
+    let engine = LocalEngine::on(storage.clone(), options).expect("a good directory").0;
+    // The reserve is being made.
+    while engine.shared.lock().files.tail.journal().expect("open").is_busy() {
+        tokio::task::yield_now().await;
+    }
+    storage.plan().fail_allocations_after(0);
     let payload = vec![b'x'; 1_000];
     let (mut accepted, mut refused) = (0u64, None);
     while refused.is_none() && accepted < 1_000 {
@@ -321,7 +325,7 @@ async fn half_a_command_of_a_panic_is_never_written() {
     engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
     let panicked = engine.shared.lock().guarded(|store| {
         let command = Command::Enqueue { queue: "q".to_owned(), jobs: vec![NewJob::new("n", "2")] };
-        store.apply(&Context::default(), &command).expect("open").expect("room");
+        apply_here(store, &command);
         panic!("injected by the test: in the middle of a command");
     });
     let panicked: Result<(), Error> = panicked;
@@ -333,11 +337,19 @@ async fn half_a_command_of_a_panic_is_never_written() {
     open(&Faulty::new(disk));
 }
 
+/// Applies a command as if there were room for it in any case.
+fn apply_here(store: &mut super::Store<Faulty>, command: &Command) {
+    let now = store.now();
+    let super::Store { machine, files, .. } = store;
+    let mut chance = Chance::new(1);
+    machine.apply(now, &mut chance, &Context::default(), command, files).expect("taken");
+}
+
 /// Fills the open frame so far that it has to be committed before another command.
 fn fill_frame(store: &mut super::Store<Faulty>) {
     let jobs: Vec<_> = (0..9).map(|_| NewJob::new("n", vec![b'1'; 1 << 20])).collect();
     let command = Command::Enqueue { queue: "filled".to_owned(), jobs };
-    store.apply(&Context::default(), &command).expect("open").expect("room");
+    apply_here(store, &command);
     assert!(store.must_commit());
 }
 

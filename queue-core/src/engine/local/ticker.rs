@@ -23,18 +23,22 @@ pub(super) async fn run<S: Storage>(shared: Weak<Shared<S>>) {
             let step = if store.must_commit() { Ok(true) } else { store.elapse(STEP) };
             let (now, due) = (store.now().steady, store.next_due());
             store.planned = due;
+            let short = std::mem::take(&mut store.is_short);
             let ahead = store.end() - store.files.tail.frontier() > AHEAD_BYTES;
-            let wait_for = (ahead || store.must_commit()).then(|| store.end());
+            let wait_for = (ahead || short || store.must_commit()).then(|| store.end());
             let until = store.on_clock(due.min(now + LOOK_MS));
-            step.map(|more| (more || due <= now, wait_for, until))
+            step.map(|more| (more || short || due <= now, wait_for, short, until))
         };
-        let Ok((more, wait_for, until)) = step else { return };
+        let Ok((more, wait_for, short, until)) = step else { return };
         if strong.tend().await.is_err() {
             return;
         }
         if let Some(position) = wait_for
             && strong.durable(position).await.is_err()
         {
+            return;
+        }
+        if short && strong.room_to_come().await.is_err() {
             return;
         }
         if more {

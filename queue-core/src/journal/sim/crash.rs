@@ -66,11 +66,16 @@ impl Crashes {
         match &call {
             Call::Sync { file } => self.settle(*file),
             Call::FailedSync { file: failed } => self.pending.retain(|call| match call {
-                Call::Truncate { file } | Call::Write { file, .. } | Call::Allocate { file, .. } => file != failed,
+                Call::Truncate { file }
+                | Call::Write { file, .. }
+                | Call::Allocate { file, .. }
+                | Call::Cut { file, .. } => file != failed,
                 _ => true,
             }),
             Call::SyncDirectory { directory } => self.settle_names(directory),
-            Call::Truncate { .. } | Call::Write { .. } | Call::Allocate { .. } => self.pending.push(call),
+            Call::Truncate { .. } | Call::Write { .. } | Call::Allocate { .. } | Call::Cut { .. } => {
+                self.pending.push(call);
+            }
             Call::Create { file, .. } => {
                 let files = self.durable.len().max(file + 1);
                 self.durable.resize(files, Vec::new());
@@ -111,6 +116,10 @@ impl Crashes {
             }
             Call::Allocate { file, length } if *file == synced => {
                 lengthen(&mut durable[synced], *length);
+                false
+            }
+            Call::Cut { file, length } if *file == synced => {
+                durable[synced].truncate(index(*length));
                 false
             }
             _ => true,
@@ -216,9 +225,10 @@ pub(super) fn apply_name(names: &mut BTreeMap<String, usize>, call: &Call) {
 
 fn apply_content(files: &mut [Vec<u8>], call: &Call, loss: Loss, last: bool, chance: &mut Chance) {
     match (call, loss) {
-        (Call::Truncate { .. } | Call::Allocate { .. }, Loss::Sectors(_)) if chance.coin() => {}
+        (Call::Truncate { .. } | Call::Allocate { .. } | Call::Cut { .. }, Loss::Sectors(_)) if chance.coin() => {}
         (Call::Truncate { file }, _) => files[*file].clear(),
         (Call::Allocate { file, length }, _) => lengthen(&mut files[*file], *length),
+        (Call::Cut { file, length }, _) => files[*file].truncate(index(*length)),
         (Call::Write { file, offset, bytes }, Loss::Sectors(_)) => {
             for (from, sector) in sectors(*offset, bytes) {
                 if chance.coin() {

@@ -45,6 +45,13 @@ pub enum Call {
         /// Its length from then on, unless it was longer.
         length: u64,
     },
+    /// A file got shorter.
+    Cut {
+        /// The file.
+        file: usize,
+        /// Its length from then on, unless it was shorter.
+        length: u64,
+    },
     /// A file's content became durable.
     Sync {
         /// The file.
@@ -116,6 +123,8 @@ struct State {
     failing_sync: bool,
     /// How many more syncs of the directory succeed before one fails.
     failing_directory_sync: Option<usize>,
+    /// Bytes that all files together may have; none for no bound.
+    capacity: Option<u64>,
 }
 
 impl SimDisk {
@@ -159,6 +168,16 @@ impl SimDisk {
     /// makes them durable.
     pub fn fail_directory_sync_after(&self, more: usize) {
         self.state().failing_directory_sync = Some(more);
+    }
+
+    /// Bounds what all files together may have, each counted in whole blocks: what would need more fails as on a full disk.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().capacity = bytes;
+    }
+
+    /// Bytes that all files together have, each counted in whole blocks.
+    pub fn used(&self) -> u64 {
+        self.state().used()
     }
 
     /// The disk as `loss` leaves it after the last call so far.
@@ -213,7 +232,26 @@ impl SimDisk {
     }
 }
 
+/// What a disk gives out, bytes.
+const BLOCK_BYTES: u64 = 4096;
+
 impl State {
+    /// What a removed file had is free at once, though somebody may have it open.
+    fn used(&self) -> u64 {
+        self.names.values().map(|file| (self.files[*file].len() as u64).next_multiple_of(BLOCK_BYTES)).sum()
+    }
+
+    /// Fails where a file of now `from` bytes cannot have `to`.
+    fn check_room(&self, from: usize, to: u64) -> io::Result<()> {
+        let more = to.next_multiple_of(BLOCK_BYTES).saturating_sub((from as u64).next_multiple_of(BLOCK_BYTES));
+        match self.capacity {
+            Some(capacity) if more > 0 && self.used() + more > capacity => {
+                Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the simulated disk"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn find(&self, name: &str) -> io::Result<usize> {
         self.names.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
     }
@@ -297,6 +335,8 @@ impl Storage for SimDisk {
             state.calls.push(Call::Truncate { file });
             return Ok(SimFile { disk: self.clone(), file });
         }
+        // A name takes room, too, though less than a block.
+        state.check_room(0, 1)?;
         let file = state.files.len();
         state.files.push(Vec::new());
         state.names.insert(name.clone(), file);
@@ -387,6 +427,7 @@ impl StorageFile for SimFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.check_room(state.files[self.file].len(), offset + bytes.len() as u64)?;
         write(&mut state.files[self.file], bytes, offset);
         state.calls.push(Call::Write { file: self.file, offset, bytes: bytes.into() });
         Ok(())
@@ -395,8 +436,16 @@ impl StorageFile for SimFile {
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         let length = offset + bytes;
+        state.check_room(state.files[self.file].len(), length)?;
         lengthen(&mut state.files[self.file], length);
         state.calls.push(Call::Allocate { file: self.file, length });
+        Ok(())
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.files[self.file].truncate(index(length));
+        state.calls.push(Call::Cut { file: self.file, length });
         Ok(())
     }
 

@@ -157,7 +157,9 @@ fn fail_each(call: Call, short: bool) -> (usize, usize) {
                 true => counts.1 += 1,
                 false => counts.0 += 1,
             }
-            let is_seen = !life.failures.is_empty() || life.was_full || call == Call::Remove;
+            // A file made ahead for which there is no room at a start is made again once it is needed.
+            let is_made_up_for = matches!(call, Call::Remove | Call::Allocate);
+            let is_seen = !life.failures.is_empty() || life.was_full || is_made_up_for;
             assert!(is_seen, "{call:?} number {number} failed and nobody was told");
         }
     }
@@ -166,8 +168,9 @@ fn fail_each(call: Call, short: bool) -> (usize, usize) {
 
 #[test]
 fn whatever_call_fails_wherever_nothing_acknowledged_is_lost_and_the_file_is_named() {
-    // Only backups link files and remove directories.
-    for call in Call::ALL.into_iter().filter(|call| !matches!(call, Call::Link | Call::RemoveDirectory)) {
+    // Only backups link files and remove directories; nothing is cut but the reserve's files, which these lives do without.
+    let elsewhere = |call: &Call| matches!(call, Call::Link | Call::RemoveDirectory | Call::Cut);
+    for call in Call::ALL.into_iter().filter(|call| !elsewhere(call)) {
         let (failed, went_on) = fail_each(call, false);
         println!("{call:?}: {failed} lives with an error, {went_on} without");
     }

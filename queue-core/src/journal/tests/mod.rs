@@ -9,6 +9,7 @@ mod inspecting;
 mod layout;
 mod properties;
 mod reading;
+mod reserve;
 mod snapshots;
 mod syncing;
 mod writing;
@@ -37,7 +38,7 @@ impl Kept {
 
 /// Segments of 4 KiB to 16 KiB, so that a few records rotate.
 pub(super) fn small(policy: FsyncPolicy) -> Options {
-    Options { policy, segment_bytes_first: 4 << 10, segment_bytes_max: 16 << 10, store_salt: 7 }
+    Options { policy, segment_bytes_first: 4 << 10, segment_bytes_max: 16 << 10, store_salt: 7, reserve: false }
 }
 
 pub(super) fn reopen<S: Storage>(

@@ -16,7 +16,7 @@ fn parts() -> Vec<Part> {
 }
 
 fn write(disk: &SimDisk, parts: &[Part]) -> (String, u64) {
-    let mut writer = SnapshotWriter::create(disk, SALT, &HEADER).expect("the disk is well");
+    let mut writer = SnapshotWriter::create(disk, SALT, &HEADER, None).expect("the disk is well");
     for (kind, body) in parts {
         // In two pieces, as a caller has them who puts a head before bytes that are elsewhere.
         let (head, rest) = body.split_at(body.len() / 2);
@@ -65,7 +65,7 @@ fn the_largest_part_comes_back() {
 #[test]
 fn it_has_its_name_only_once_it_is_whole() {
     let disk = SimDisk::new();
-    let mut writer = SnapshotWriter::create(&disk, SALT, &HEADER).expect("the disk is well");
+    let mut writer = SnapshotWriter::create(&disk, SALT, &HEADER, None).expect("the disk is well");
     writer.part(1, &[&[0; 200_000]]).expect("the disk is well");
     writer.part(2, &[b"x"]).expect("the disk is well");
     assert_eq!(disk.list().expect("listed"), [format!("{}.new", snapshot_name(HEADER.position))]);
