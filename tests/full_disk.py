@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""A real full disk under the real server: a small tmpfs, in a mount namespace of this script's own.
+
+Jobs are enqueued until the disk is full. Then each class of requests has to be refused in its turn and with its words,
+a server killed there has to come up again on the full disk, every acknowledged job has to be there, and removing jobs has
+to make room for new ones. Needs the right to mount (root, or user namespaces); where that is missing it says so, and
+tests/failing_disk.py, which needs none, remains. `--megabytes N` is the size of the disk.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+
+from longshore import Home, balanced, until  # noqa: E402
+from resp import ReplyError  # noqa: E402
+
+QUEUE = "q"
+PAYLOAD = b"x" * 1000
+INSIDE = "LONGSHORE_TEST_MOUNTS"
+FLAGS = ["--segment-bytes", "64kb", "--compact-after", "1mb", "--history", "none"]
+FULL = "disk is full: failed to "
+
+
+def full(reply):
+    """Whether a reply is the refusal of a full disk; its words are checked."""
+    if not isinstance(reply, ReplyError):
+        return False
+    assert reply.word == "FULL" and reply.message.startswith(FULL), reply.text
+    assert "No space left on device (os error 28)" in reply.message, reply.text
+    return True
+
+
+class Books:
+    """What was acknowledged."""
+
+    def __init__(self):
+        self.there, self.held = set(), {}
+
+    def enqueue(self, client, count):
+        """Enqueues one after the other in a pipeline. The first refusal, if there was one."""
+        replies = client.pipeline([["JOB.ADD", QUEUE, "n", PAYLOAD]] * count)
+        self.there |= {reply[0] for reply in replies if isinstance(reply, list)}
+        return next((reply for reply in replies if full(reply)), None)
+
+    def lease(self, client, count=1):
+        """Leases; the refusal, if it was one."""
+        reply = client.pipeline([["JOB.LEASE", "w", "COUNT", count, "QUEUES", QUEUE]])[0]
+        if full(reply):
+            return reply
+        self.held.update({job[0]: job[1] for job in reply})
+        return None
+
+    def release(self, client):
+        """Settles one lease so that its job stays; the refusal, if it was one."""
+        number, token = next(iter(self.held.items()))
+        reply = client.pipeline([["JOB.RELEASE", number, token]])[0]
+        if full(reply):
+            return reply
+        assert reply == b"counted", reply
+        del self.held[number]
+        return None
+
+    def check(self, client):
+        """Every acknowledged job is there, and the counts add up."""
+        numbers = sorted(self.there)
+        for at in range(0, len(numbers), 500):
+            some = numbers[at : at + 500]
+            missing = [
+                number
+                for number, reply in zip(some, client.pipeline([["JOB.GET", number] for number in some]), strict=True)
+                if isinstance(reply, ReplyError)
+            ]
+            assert not missing, f"acknowledged and not there: {missing[:10]}"
+        counts = client.json("QUEUE.GET", QUEUE)["counts"]
+        assert balanced(counts), counts
+
+
+def fill(client, books):
+    """Enqueues until the disk stays full: what compaction can make room for is accepted again."""
+    quiet_since, refusal = None, None
+    while quiet_since is None or time.monotonic() - quiet_since < 2.5:
+        before = len(books.there)
+        refusal = books.enqueue(client, 50) or refusal
+        if len(books.there) > before:
+            quiet_since = None
+        else:
+            quiet_since = quiet_since or time.monotonic()
+            time.sleep(0.05)  # What is waited for is the absence of something.
+    assert refusal.message.endswith("; free space, or settle and remove jobs"), refusal.text
+    return refusal
+
+
+def use_up(client, books):
+    """Leases and releases until one class after the other is refused. Their messages."""
+    leases, ends = None, None
+    while ends is None:
+        if leases is None:
+            leases = books.lease(client)
+        if books.held:
+            ends = books.release(client)
+        elif leases is not None:
+            ends = client.pipeline([["JOB.CANCEL", 10**15]])[0]
+            ends = ends if ends.word == "FULL" else None
+    assert leases is not None, "settlements were refused before leases"
+    return leases, ends
+
+
+def run(megabytes):
+    with Home("full-disk") as home:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", home.path], check=True)
+        server, books = home.server(*FLAGS), Books()
+        # The server's messages are not to be lost to its full disk.
+        server.log = pathlib.Path(os.environ[INSIDE]) / "server.log"
+        server.start()
+        with server.client() as client:
+            books.enqueue(client, 1)
+            refusal = fill(client, books)
+            print(f"{len(books.there)} jobs of {len(PAYLOAD)} bytes on {megabytes} MiB, then: {refusal.text}")
+            assert books.lease(client, 10) is None, "leases go on"
+            assert books.release(client) is None, "settlements go on"
+            # Nothing but this test may take room, or give it.
+            left = shutil.disk_usage(home.path).free
+            (home.path / "others").write_bytes(b"o" * left)
+            leases, ends = use_up(client, books)
+            print(f"then leases: {leases.text}\nthen all: {ends.text}")
+            assert client.json("STATS")["counts"]["enqueued"] == len(books.there), "reads go on"
+            books.check(client)
+        for _ in range(3):
+            server.kill()
+            server.start()
+            with server.client() as client:
+                books.check(client)
+                assert full(books.enqueue(client, 1)) or True
+        (home.path / "others").unlink()
+        with server.client() as client:
+            purge(client, books)
+            until(lambda: not books.enqueue(client, 1), "new jobs are accepted again", pause_s=0.1)
+            books.check(client)
+        server.kill()
+        server.start()
+        with server.client() as client:
+            books.check(client)
+        assert server.stop() == 0
+        levels = server.log.read_text()
+        for words in ("new work is refused", "new work and leases are refused", "there is room on the disk again"):
+            assert words in levels, f"the log does not say: {words}"
+        subprocess.run(["umount", home.path], check=True)
+
+
+def purge(client, books):
+    """Removes all but some jobs, and waits until that is done, which itself needs the room that it makes."""
+    keep = max(books.there) - 50
+    filter_ = '{"queue":"%s","up_to":%d}' % (QUEUE, keep)
+    started = []
+
+    def start():
+        for verb in ("cancel", "remove")[len(started) :]:
+            reply = client.pipeline([["OPERATION.START", verb, filter_]])[0]
+            if full(reply):
+                return False
+            started.append(verb)
+        return True
+
+    until(start, "there is room for a bulk operation", pause_s=0.1)
+
+    def ended():
+        return all(one["state"] == "finished" for one in client.json("OPERATION.LIST"))
+
+    until(ended, "the jobs are removed", pause_s=0.1)
+    left = client.json("QUEUE.GET", QUEUE)["counts"]
+    books.there = {number for number in books.there if number > keep}
+    books.held = {}
+    print(f"removed all but {left['enqueued'] - left['removed']}")
+
+
+def inside(arguments):
+    """Runs this script again where it may mount what nobody else sees."""
+    user = [] if os.getuid() == 0 else ["--map-root-user"]
+    logs = Home("full-disk-log")
+    with logs:
+        environment = {**os.environ, INSIDE: str(logs.path)}
+        probe = ["sh", "-c", f"mount -t tmpfs -o size=1m tmpfs {logs.path}"]
+        space = ["unshare", "--mount", *user]
+        asked = subprocess.run([*space, *probe], capture_output=True, check=False)
+        if asked.returncode != 0:
+            why = asked.stderr.decode().strip()
+            print(f"no file system can be mounted here ({why}): a full disk is met by tests/failing_disk.py alone")
+            return 0
+        return subprocess.run([*space, sys.executable, __file__, *arguments], env=environment, check=False).returncode
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--megabytes", type=int, default=8, help="size of the disk (default 8)")
+    arguments = parser.parse_args()
+    if INSIDE not in os.environ:
+        sys.exit(inside(sys.argv[1:]))
+    begin = time.monotonic()
+    run(arguments.megabytes)
+    print(f"{time.monotonic() - begin:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
