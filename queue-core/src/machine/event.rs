@@ -163,10 +163,13 @@ pub enum Event<'a> {
         #[serde(skip)]
         error: &'a [u8],
     },
+    /// `void`: by the store that was restored, not by who held it: nobody's token has settled it.
     Released {
         number: JobNumber,
         late: bool,
         next: Next,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        void: bool,
     },
     Snoozed {
         number: JobNumber,

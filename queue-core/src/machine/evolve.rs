@@ -122,13 +122,13 @@ impl Machine {
                 self.enter(number.0, JobState::Active);
             }
             Event::Completed { number, late, result } => {
-                self.end_lease(number.0, late, LeaseOutcome::Completed);
+                self.end_lease(number.0, late, LeaseOutcome::Completed, true);
                 self.row(number.0).attempt += 1;
                 self.runs(number.0).result = result.map(|bytes| blob(position, 0, bytes));
                 self.done(number.0, JobState::Completed, 0);
             }
             Event::Failed { number, late, kind, fingerprint, next, error } => {
-                self.end_lease(number.0, late, LeaseOutcome::Failed);
+                self.end_lease(number.0, late, LeaseOutcome::Failed, true);
                 self.row(number.0).attempt += 1;
                 let failure = Failure::new(kind, fingerprint, blob(position, 0, error));
                 let runs = self.runs(number.0);
@@ -136,18 +136,18 @@ impl Machine {
                 runs.last_lease().failure = Some(Box::new(failure));
                 self.go(number.0, next, DelayCause::Retry);
             }
-            Event::Released { number, late, next } => {
-                self.end_lease(number.0, late, LeaseOutcome::Released);
+            Event::Released { number, late, next, void } => {
+                self.end_lease(number.0, late, LeaseOutcome::Released, !void);
                 self.runs(number.0).returns += 1;
                 self.go(number.0, next, DelayCause::Snooze);
             }
             Event::Snoozed { number, late, next } => {
-                self.end_lease(number.0, late, LeaseOutcome::Snoozed);
+                self.end_lease(number.0, late, LeaseOutcome::Snoozed, true);
                 self.runs(number.0).returns += 1;
                 self.go(number.0, next, DelayCause::Snooze);
             }
             Event::LeaseExpired { number, next } => {
-                self.end_lease(number.0, false, LeaseOutcome::Expired);
+                self.end_lease(number.0, false, LeaseOutcome::Expired, false);
                 self.row(number.0).stalls += 1;
                 self.go(number.0, next, DelayCause::Retry);
                 if next == Next::Waiting {
@@ -302,7 +302,8 @@ impl Machine {
     }
 
     /// Ends the newest lease: the job leaves active, or, where the lease had expired, its old place; that stall is undone.
-    fn end_lease(&mut self, number: u64, late: bool, outcome: LeaseOutcome) {
+    /// `settled`: by its token, which is remembered.
+    fn end_lease(&mut self, number: u64, late: bool, outcome: LeaseOutcome, settled: bool) {
         self.leave(number);
         let at = self.steady;
         let row = self.rows.get_mut(number).expect(THERE);
@@ -314,7 +315,7 @@ impl Machine {
         let token = LeaseToken(runs.token);
         let lease = runs.last_lease();
         (lease.outcome, lease.ended_at) = (outcome, at);
-        if outcome != LeaseOutcome::Expired {
+        if settled {
             self.settled.insert(token, at);
         }
     }

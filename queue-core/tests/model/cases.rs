@@ -270,7 +270,7 @@ fn changed(event: Event<'_>) -> Option<Event<'_>> {
         Event::Failed { number, late, kind, next, error, .. } => {
             Event::Failed { number, late, kind, fingerprint: "other", next, error }
         }
-        Event::Released { number, late, .. } => Event::Released { number, late, next: Next::Cancelled },
+        Event::Released { number, late, .. } => Event::Released { number, late, next: Next::Cancelled, void: false },
         Event::Snoozed { number, late, .. } => Event::Snoozed { number, late, next: Next::Delayed(1) },
         Event::LeaseExpired { number, .. } => Event::LeaseExpired { number, next: Next::Delayed(1) },
         Event::Progressed { number, .. } => Event::Progressed { number, value: b"100" },

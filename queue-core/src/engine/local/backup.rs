@@ -13,7 +13,7 @@ use super::store::Store;
 use super::{Shared, background, closed, journal_error, room};
 use crate::engine::clock::{Clock, SystemClock};
 use crate::journal::{self, BackedUp, Backup, DirStorage, JournalError, Reach, Storage};
-use crate::model::{BackupReport, Error, RestoreReport, Word};
+use crate::model::{BackupReport, Error, Limits, RestoreReport, Word};
 
 /// What an engine's backup was refused, or came to.
 type Outcome = Result<BackupReport, Error>;
@@ -132,15 +132,18 @@ impl<S: Storage> Shared<S> {
         let mut store = self.lock();
         let leases = store.machine.leases();
         tracing::info!("restored from a backup: {} leases end", leases.len());
-        store.returning.extend(leases);
-        while !store.returning.is_empty() {
-            let before = store.returning.len();
-            store.guarded(|store| {
+        let mut leases = &leases[..];
+        while !leases.is_empty() {
+            let ended = store.guarded(|store| {
+                let room = store.room_now(Reach::Second, room::TIMED) / room::TIMED;
+                let some = leases.len().min(Limits::BATCH_JOBS).min(usize::try_from(room).unwrap_or(usize::MAX));
                 let now = store.now();
-                store.give_back(now);
+                store.machine.void_leases(now, &leases[..some], &mut store.files);
+                some
             })?;
+            leases = &leases[ended..];
             store.commit_here()?;
-            if store.returning.len() == before {
+            if ended == 0 {
                 // Nobody else is there to make the next segment.
                 store.files.tail.journal().map_or(Ok(()), |journal| room::make(journal, room::TIMED, Reach::Second))?;
             }

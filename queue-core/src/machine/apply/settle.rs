@@ -61,7 +61,7 @@ impl Machine {
             }
             Outcome::Release => {
                 let next = after_return(row, Next::Waiting);
-                self.emit(now, sink, &Event::Released { number, late, next });
+                self.emit(now, sink, &Event::Released { number, late, next, void: false });
             }
             Outcome::Snooze { delay_ms } => {
                 let backoff = self.policies.get(row.policy).backoff;
@@ -71,6 +71,20 @@ impl Machine {
             }
         }
         Ok(Settled::Counted)
+    }
+
+    /// Ends leases, uncounted, so that their tokens are void: whoever settles one later is told `STALE`, since nothing of
+    /// what it did is known here.
+    pub(crate) fn void_leases(&mut self, now: Now, leases: &[LeaseRef], sink: &mut impl Sink) {
+        for lease in leases {
+            let (row, late) = match (self.held(*lease), self.held_late(*lease)) {
+                (Some(row), _) => (row, false),
+                (None, Some(row)) => (row, true),
+                (None, None) => continue,
+            };
+            let next = after_return(row, Next::Waiting);
+            self.emit(now, sink, &Event::Released { number: lease.number, late, next, void: true });
+        }
     }
 
     /// Whether the token can have been the job's: none of another job's that is newer than its own newest.

@@ -50,7 +50,11 @@ fn decode_job(kind: u16, mut r: Reader<'_>) -> Result<Event<'_>, Wrong> {
             let (late, next) = (r.u8()? != 0, decode_next(&mut r)?);
             Event::Failed { number, late, next, kind: r.text()?, fingerprint: r.text()?, error: r.bytes()? }
         }
-        kind::RELEASED => Event::Released { number, late: r.u8()? != 0, next: decode_next(&mut r)? },
+        kind::RELEASED => {
+            let (late, next, mut void) = (r.u8()? != 0, decode_next(&mut r)?, false);
+            r.fields(|at, _| Ok(at == field::VOID && !std::mem::replace(&mut void, true)))?;
+            Event::Released { number, late, next, void }
+        }
         kind::SNOOZED => Event::Snoozed { number, late: r.u8()? != 0, next: decode_next(&mut r)? },
         kind::LEASE_EXPIRED => Event::LeaseExpired { number, next: decode_next(&mut r)? },
         kind::PROGRESSED => Event::Progressed { number, value: r.bytes()? },

@@ -110,8 +110,11 @@ fn encode_job(mut w: Writer<'_>, event: &Event<'_>) {
             encode_next(&mut w, next);
             w.bytes(failure.as_bytes()).bytes(fingerprint.as_bytes()).bytes(error);
         }
-        Event::Released { late, next, .. } => {
+        Event::Released { late, next, void, .. } => {
             encode_next(w.u8(late.into()), next);
+            if void {
+                w.field(field::VOID, &[]);
+            }
         }
         Event::Snoozed { late, next, .. } => {
             encode_next(w.u8(late.into()), next);

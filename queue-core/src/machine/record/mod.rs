@@ -78,6 +78,7 @@ mod field {
     pub(super) const EXPIRES_IN: u8 = 14;
     pub(super) const KEEP: u8 = 15;
     pub(super) const FORGET: u8 = 16;
+    pub(super) const VOID: u8 = 17;
 }
 
 #[cfg(test)]
