@@ -24,6 +24,9 @@ use super::{FsyncPolicy, Journal, Position, Record, VisitError};
 const COPY_BYTES: u64 = 1 << 20;
 /// Synced in steps, so that no commit's sync has to wait for gigabytes at once.
 const SYNC_BYTES: u64 = 8 << 20;
+/// Before the name of a backup that is being made: whatever has such a name in a directory of backups is removed by the
+/// next one, so it must be one that nobody gives to anything else.
+const UNFINISHED_PREFIX: &str = ".backup-";
 
 /// A backup to be made. Dropping it gives it up.
 #[derive(Debug)]
@@ -127,13 +130,15 @@ impl<S: Storage> Backup<S> {
             let place = backups.at(&backups.path().join(name)).place();
             return Err(JournalError::Taken { place, hint: "give the backup another name" });
         }
-        for left in there.iter().filter(|name| name.ends_with(TEMPORARY_SUFFIX)) {
+        for left in there.iter().filter(|name| name.starts_with(UNFINISHED_PREFIX)) {
             discard(backups, left)?;
         }
-        let temporary = format!("{name}{TEMPORARY_SUFFIX}");
-        let made = self.fill(&backups.at(&backups.path().join(&temporary))).and_then(|backed_up| {
-            backups.rename(&temporary, name).map_err(Failure::of("rename", &temporary))?;
-            backups.sync_directory().map_err(Failure::of("sync", &backups.place()))?;
+        let temporary = format!("{UNFINISHED_PREFIX}{name}");
+        // What is found there was linked, or copied a moment ago: what is wrong with it is wrong with the store.
+        let filled = self.fill(&backups.at(&backups.path().join(&temporary)));
+        let filled = filled.map_err(|error| error.of_directory(&self.storage.place()));
+        let made = filled.and_then(|backed_up| {
+            put_in_place(backups, &temporary, name)?;
             Ok(BackedUp { place: backups.at(&backups.path().join(name)).place(), ..backed_up })
         });
         if made.is_err() {
@@ -158,7 +163,9 @@ impl<S: Storage> Backup<S> {
                 Some(behind) if behind < self.synced => self.link(target, &name, &mut backed_up)?,
                 Some(behind) => {
                     let bytes = offset_in_segment(behind, *first);
-                    backed_up.copied_bytes += self.copy(target, &name, bytes, bytes)?.0;
+                    // As long as its header says that it is.
+                    let length = self.length(&name)?;
+                    backed_up.copied_bytes += self.copy(target, &name, bytes, length)?.0;
                 }
                 None => backed_up.copied_bytes += self.copy_last(target, *number, *first)?,
             }
@@ -171,7 +178,8 @@ impl<S: Storage> Backup<S> {
         let log = log?;
         if !log.is_clean() {
             let (file, offset, damage) = log.place_of_damage();
-            return Err(JournalError::BackupDamaged { backup: target.place(), file, offset, damage });
+            let (directory, position, synced) = (target.place(), log.end, self.end);
+            return Err(JournalError::Corrupt { directory, file, offset, position, synced, damage });
         }
         write_manifest(target, &manifest)?;
         Ok(backed_up)
@@ -183,11 +191,20 @@ impl<S: Storage> Backup<S> {
             backed_up.linked_bytes += file.length().map_err(Failure::of("read", name))?;
             return Ok(());
         }
-        // Another file system, or one that cannot. What else may be wrong, copying says as well.
-        let length =
-            self.storage.open_to_read(name).and_then(|file| file.length()).map_err(Failure::of("open", name))?;
+        // Another file system, or one that cannot. What else may be wrong, copying says as well. But where the answer was
+        // lost and not the call, the name is there and leads to the store's own file, which a copy would empty.
+        match target.remove(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Failure::of("remove", name)(error).into()),
+            _ => {}
+        }
+        let length = self.length(name)?;
         backed_up.copied_bytes += self.copy(target, name, length, length)?.0;
         Ok(())
+    }
+
+    fn length(&self, name: &str) -> Result<u64, JournalError> {
+        let length = self.storage.open_to_read(name).and_then(|file| file.length());
+        Ok(length.map_err(Failure::of("open", name))?)
     }
 
     fn copy(&self, target: &S, name: &str, bytes: u64, length: u64) -> Result<(u64, S::File), JournalError> {
@@ -197,8 +214,7 @@ impl<S: Storage> Backup<S> {
     /// Copies the segment that the end is in, and closes it with a seal: damage to its end will not look like a torn tail.
     fn copy_last(&self, target: &S, number: u32, first: Position) -> Result<u64, JournalError> {
         let name = segment_name(number);
-        let length =
-            self.storage.open_to_read(&name).and_then(|file| file.length()).map_err(Failure::of("open", &name))?;
+        let length = self.length(&name)?;
         let (end, salt) = (offset_in_segment(self.end, first), self.manifest.segment_salt(number));
         let seal = FrameHeader::seal(self.policy, salt, self.end);
         let mut frame = [vec![0; FRAME_HEADER_BYTES], seal.echo(end)].concat();
@@ -304,14 +320,30 @@ pub(super) fn is_ours(name: &str) -> bool {
         || name.starts_with(SNAPSHOT_PREFIX)
 }
 
-/// Removes a directory that was to become a backup. Files that no backup has, and so the directory, are left.
+/// Gives a backup its name, durably.
+fn put_in_place<S: Storage>(backups: &S, temporary: &str, name: &str) -> Result<(), JournalError> {
+    backups.rename(temporary, name).map_err(Failure::of("rename", temporary))?;
+    backups.sync_directory().map_err(|error| {
+        // What is said not to have been made has no name. A crash may still bring that back: then it is whole.
+        let _ = backups.rename(name, temporary);
+        Failure::of("sync", &backups.place())(error).into()
+    })
+}
+
+/// Removes a directory that was to become a backup. Files that no backup has, and so the directory, are left, and whatever
+/// is no directory, or in use.
 fn discard<S: Storage>(backups: &S, name: &str) -> Result<(), JournalError> {
     let directory = backups.at(&backups.path().join(name));
-    let files = match directory.list() {
-        Ok(files) => files,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Failure::of("list", &directory.place())(error).into()),
-    };
+    let list = || directory.list().map_err(Failure::of("list", &directory.place()));
+    match list() {
+        Ok(_) => {}
+        Err(failure) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&failure.source.kind()) => {
+            return Ok(());
+        }
+        Err(failure) => return Err(failure.into()),
+    }
+    let _lock = lock(&directory)?;
+    let files = list()?;
     for file in files.iter().filter(|file| is_ours(file)) {
         directory.remove(file).map_err(Failure::of("remove", file))?;
     }

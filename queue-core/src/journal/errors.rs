@@ -76,7 +76,20 @@ pub enum JournalError {
         /// What to do instead.
         hint: &'static str,
     },
-    /// What should be restored, or was just copied, is not whole. Nothing was made of it.
+    /// What should be restored is the directory of a store that was killed, not a backup. Nothing was made of it.
+    #[error(
+        "{directory} is no backup but a store that was not closed: {file} has no end at offset {offset}; \
+         nothing was restored; start longshore-server on it and stop it, then restore it, or restore a backup"
+    )]
+    NotClosed {
+        /// The store's directory.
+        directory: String,
+        /// The file in it.
+        file: String,
+        /// Offset in the file, bytes.
+        offset: u64,
+    },
+    /// What should be restored is not whole. Nothing was made of it.
     #[error("{file} of {backup} is damaged at offset {offset}: {damage}; nothing was restored: use another backup")]
     BackupDamaged {
         /// The backup's directory.
@@ -205,6 +218,18 @@ impl JournalError {
             }
             error => error,
         }
+    }
+
+    /// The same error, told of this directory: it was found in files that are shared with it, or copies of its own.
+    #[must_use]
+    pub(super) fn of_directory(mut self, place: &str) -> JournalError {
+        if let JournalError::Corrupt { directory, .. }
+        | JournalError::SnapshotDamaged { directory, .. }
+        | JournalError::FileDamaged { directory, .. } = &mut self
+        {
+            place.clone_into(directory);
+        }
+        self
     }
 
     /// Whether the journal refuses everything from now on.

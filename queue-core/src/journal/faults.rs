@@ -70,6 +70,8 @@ pub struct Plan {
     counters: [Counter; Call::ALL.len()],
     /// Whether a write that fails stores the first half of its bytes.
     short_writes: AtomicBool,
+    /// Whether a link that fails is made all the same.
+    lost_answers: AtomicBool,
     /// Only calls on files whose names begin so fail.
     only: Mutex<String>,
     sync_delay_nanos: AtomicU64,
@@ -103,6 +105,11 @@ impl Plan {
     /// Whether writes that fail store the first half of their bytes before they do.
     pub fn write_short(&self, short: bool) {
         self.short_writes.store(short, Ordering::SeqCst);
+    }
+
+    /// Whether links that fail are made before they do: only the answer is lost, as with a disk behind a network.
+    pub fn lose_answers(&self, lose: bool) {
+        self.lost_answers.store(lose, Ordering::SeqCst);
     }
 
     /// From now on only calls on files whose names begin with `prefix` fail.
@@ -266,7 +273,11 @@ impl<S: Storage> Storage for FaultyStorage<S> {
     }
 
     fn link(&self, name: &str, to: &FaultyStorage<S>) -> io::Result<()> {
-        self.plan.count(Call::Link, name)?;
+        let counted = self.plan.count(Call::Link, name);
+        if counted.is_err() && self.plan.lost_answers.load(Ordering::SeqCst) {
+            self.below.link(name, &to.below)?;
+        }
+        counted?;
         self.below.link(name, &to.below)
     }
 

@@ -11,7 +11,7 @@ use super::backup::{Check, copy, is_ours, of_backup};
 use super::errors::{Failure, JournalError};
 use super::format::Manifest;
 use super::inspect::{Inspection, ReadOnly};
-use super::recovery::{lock, replay, write_manifest};
+use super::recovery::{Log, lock, replay, write_manifest};
 use super::segments::{MANIFEST_FILE, RESTORING_FILE, segment_number};
 use super::storage::{LOCK_FILE, Storage, StorageFile};
 
@@ -31,10 +31,12 @@ pub struct Restored {
 ///
 /// # Errors
 ///
-/// [`JournalError::BackupDamaged`] names the place; [`JournalError::NoJournal`] if `from` is no store, [`JournalError::Taken`]
+/// [`JournalError::BackupDamaged`] names the place; [`JournalError::NotClosed`] if `from` is the directory of a store that
+/// was killed; [`JournalError::NoJournal`] if `from` is no store, [`JournalError::Taken`]
 /// if `to` is not empty, [`JournalError::Locked`] if it is in use; [`JournalError::Io`]. Then `to` is no store.
 pub fn restore<S: Storage>(from: &S, to: &S, progress: &mut dyn FnMut(u64, u64)) -> Result<Restored, JournalError> {
     let backup = Inspection::open(from.clone()).map_err(|error| of_backup(error, &from.place()))?;
+    let is_backup = backup.manifest.backup_end.is_some();
     let (manifest, files) = contents(&backup)?;
     to.make_directory().map_err(Failure::of("make the directory", &to.place()))?;
     // Twice: before the lock file is made in a directory of somebody else's, and once nobody else can change it.
@@ -42,7 +44,17 @@ pub fn restore<S: Storage>(from: &S, to: &S, progress: &mut dyn FnMut(u64, u64))
     let _lock = lock(to)?;
     let left = leftovers(to)?;
     let restored = begin(to, &left).and_then(|()| {
-        let restored = fill(from, to, &manifest, &files, progress)?;
+        let log = fill(from, to, &manifest, &files, progress)?;
+        if !log.is_clean() {
+            let (file, offset, damage) = log.place_of_damage();
+            return Err(if is_backup {
+                JournalError::BackupDamaged { backup: from.place(), file, offset, damage }
+            } else {
+                JournalError::NotClosed { directory: from.place(), file, offset }
+            });
+        }
+        let bytes = files.iter().map(|(_, length)| length).sum();
+        let restored = Restored { position: log.end, files: files.len() as u64, bytes };
         write_manifest(to, &manifest.of_backup(restored.position))?;
         Ok(restored)
     });
@@ -120,14 +132,14 @@ fn clear<S: Storage>(to: &S) -> std::io::Result<()> {
     to.sync_directory()
 }
 
-/// Copies the files and checks the copies: whatever is wrong with one was wrong with the backup's.
+/// Copies the files and checks the copies: whatever is wrong with one was wrong with the backup's. Answers what was read.
 fn fill<S: Storage>(
     from: &S,
     to: &S,
     manifest: &Manifest,
     files: &[(String, u64)],
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Restored, JournalError> {
+) -> Result<Log<<ReadOnly<S> as Storage>::File>, JournalError> {
     let bytes: u64 = files.iter().map(|(_, length)| length).sum();
     // Each byte is copied, and read again.
     let (mut done, all) = (0, 2 * bytes);
@@ -147,10 +159,6 @@ fn fill<S: Storage>(
     };
     let log = replay(&ReadOnly(to.clone()), manifest, &mut Check { stop: &stop, progress: &mut read });
     let log = log.map_err(|error| of_backup(error, &from.place()))?;
-    if !log.is_clean() {
-        let (file, offset, damage) = log.place_of_damage();
-        return Err(JournalError::BackupDamaged { backup: from.place(), file, offset, damage });
-    }
     progress(all, all);
-    Ok(Restored { position: log.end, files: files.len() as u64, bytes })
+    Ok(log)
 }

@@ -137,13 +137,13 @@ fn a_name_that_is_taken_is_refused_and_leftovers_go() {
     assert_eq!(taken.to_string(), "backups/one is there already; give the backup another name");
     assert_eq!(made(&disk, "one").list().expect("listed"), before);
     // One that was interrupted, and one in which somebody keeps something else.
-    for (name, file) in [("half.new", "00000001.segment"), ("own.new", "notes.txt")] {
+    for (name, file) in [(".backup-half", "00000001.segment"), (".backup-own", "notes.txt")] {
         made(&disk, name).create(file).expect("made");
     }
     let refused = run("two").expect_err("somebody's files are in the way");
-    assert!(refused.to_string().contains("own.new"), "{refused}");
-    assert_eq!(backups(&disk).list().expect("listed"), ["one", "own.new"]);
-    made(&disk, "own.new").remove("notes.txt").expect("removed");
+    assert!(refused.to_string().contains(".backup-own"), "{refused}");
+    assert_eq!(backups(&disk).list().expect("listed"), [".backup-own", "one"]);
+    made(&disk, ".backup-own").remove("notes.txt").expect("removed");
     run("two").expect("nothing is in the way");
     assert_eq!(backups(&disk).list().expect("listed"), ["one", "two"]);
     let lock = backups(&disk).lock().expect("nobody has it");
@@ -151,6 +151,110 @@ fn a_name_that_is_taken_is_refused_and_leftovers_go() {
     assert!(matches!(error, JournalError::Locked { .. }), "{error}");
     drop(lock);
     assert_eq!(open(&made(&disk, "one")).expect("a backup is a store").2.kept, kept);
+}
+
+#[test]
+fn a_store_beside_the_backups_is_left_whatever_its_name() {
+    let (disk, kept) = backed_up();
+    restore(&made(&disk, "one"), &made(&disk, "jobs.new"), &mut no_progress).expect("it is whole");
+    let (mut journal, ..) = open(&disk).expect("it opens again");
+    append_frames(&mut journal, &mut Vec::new(), 1);
+    back_up(&mut journal, &disk, "two");
+    assert_eq!(open(&made(&disk, "jobs.new")).expect("it is a store").2.kept, kept);
+    // Even under a name that is ours, as long as somebody runs it.
+    restore(&made(&disk, "one"), &made(&disk, ".backup-jobs"), &mut no_progress).expect("it is whole");
+    let lock = made(&disk, ".backup-jobs").lock().expect("nobody has it");
+    let error = journal.begin_backup().expect("nothing else runs").run(&backups(&disk), "three");
+    let error = error.expect_err("its owner is to choose another");
+    assert!(matches!(&error, JournalError::Locked { directory, .. } if directory.ends_with(".backup-jobs")), "{error}");
+    drop(lock);
+    assert_eq!(open(&made(&disk, ".backup-jobs")).expect("it is a store").2.kept, kept);
+}
+
+#[test]
+fn a_plain_file_among_the_backups_is_in_nobodys_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (data, backups) = (directory.path().join("data"), directory.path().join("backups"));
+    std::fs::create_dir(&backups).expect("made");
+    std::fs::write(backups.join("x.new"), b"mine").expect("written");
+    std::fs::write(backups.join(".backup-x"), b"mine").expect("written");
+    let storage = DirStorage::new(data);
+    let (mut journal, _) = Journal::open(storage, small(FsyncPolicy::Always), &mut |_| Ok(())).expect("it opens");
+    append(&mut journal, 0, 0, 900);
+    commit(&mut journal, 0);
+    let backup = journal.begin_backup().expect("nothing else runs");
+    backup.run(&DirStorage::new(&backups), "one").expect("nothing is in the way");
+    assert_eq!(std::fs::read(backups.join("x.new")).expect("it is there"), b"mine");
+    assert_eq!(std::fs::read(backups.join(".backup-x")).expect("it is there"), b"mine");
+}
+
+#[test]
+fn a_link_whose_answer_is_lost_empties_nothing() {
+    let disk = FaultyStorage::new(SimDisk::new());
+    let (mut journal, _) = Journal::open(disk.clone(), small(FsyncPolicy::Always), &mut |_| Ok(())).expect("it opens");
+    let kept: Vec<Kept> = (0..40)
+        .map(|frame| {
+            let record = append(&mut journal, 0, frame, 900);
+            commit(&mut journal, 0);
+            record
+        })
+        .collect();
+    disk.plan().fail_after(Call::Link, 0);
+    disk.plan().lose_answers(true);
+    let backup = journal.begin_backup().expect("nothing else runs");
+    backup.run(&disk.at(Path::new("backups")), "one").expect("what was not linked is copied");
+    journal.finish_backup();
+    drop(journal);
+    assert_eq!(open(disk.below()).expect("it opens again").2.kept, kept);
+    assert_eq!(open(&made(disk.below(), "one")).expect("a backup is a store").2.kept, kept);
+}
+
+#[test]
+fn a_backup_right_after_a_rotation_is_whole_whatever_was_synced() {
+    for policy in [FsyncPolicy::Always, FsyncPolicy::EverySec, FsyncPolicy::No] {
+        let disk = SimDisk::new();
+        let (mut journal, ..) = open_as(&disk, policy).expect("a new store opens");
+        let mut kept = Vec::new();
+        while journal.segments() < 3 {
+            append_frames(&mut journal, &mut kept, 1);
+        }
+        back_up(&mut journal, &disk, "one");
+        assert_eq!(open(&made(&disk, "one")).expect("a backup is a store").2.kept, kept, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_backup_whose_name_cannot_be_made_durable_has_none() {
+    let (disk, _) = backed_up();
+    let (mut journal, ..) = open(&disk).expect("it opens again");
+    append_frames(&mut journal, &mut Vec::new(), 1);
+    // The manifest's comes first.
+    disk.fail_directory_sync_after(1);
+    let backup = journal.begin_backup().expect("nothing else runs");
+    let error = backup.run(&backups(&disk), "two").expect_err("a sync fails").to_string();
+    assert_eq!(error, "failed to sync backups");
+    assert_eq!(backups(&disk).list().expect("listed"), ["one"]);
+    journal.finish_backup();
+    back_up(&mut journal, &disk, "two");
+}
+
+#[test]
+fn a_store_that_was_killed_is_not_called_damaged() {
+    let disk = SimDisk::new();
+    let (mut journal, ..) = open(&disk).expect("a new store opens");
+    let mut kept = Vec::new();
+    append_frames(&mut journal, &mut kept, 20);
+    drop(journal);
+    let new = disk.at(Path::new("new"));
+    let error = restore(&disk, &new, &mut no_progress).expect_err("its end is not there").to_string();
+    assert!(error.starts_with("simulated disk is no backup but a store that was not closed: 0000000"), "{error}");
+    assert!(
+        error.ends_with("start longshore-server on it and stop it, then restore it, or restore a backup"),
+        "{error}"
+    );
+    open(&disk).expect("it opens").0.close(0).expect("it closes");
+    restore(&disk, &new, &mut no_progress).expect("now it has an end");
+    assert_eq!(open(&new).expect("it opens").2.kept, kept);
 }
 
 #[test]
@@ -192,7 +296,8 @@ fn damage_in_the_store_is_found_before_there_is_a_backup() {
     file.write_at(&[byte[0] ^ 4], 200).expect("written");
     let error =
         journal.begin_backup().expect("nothing else runs").run(&backups(&disk), "two").expect_err("a bit differs");
-    assert!(matches!(&error, JournalError::SnapshotDamaged { file, .. } if *file == name), "{error}");
+    let expected = "run `longshore journal verify simulated disk`, then `longshore journal repair simulated disk`";
+    assert!(error.to_string().starts_with(&name) && error.to_string().ends_with(expected), "{error}");
     assert_eq!(backups(&disk).list().expect("listed"), ["one"]);
 }
 
@@ -388,7 +493,7 @@ impl Life {
         let backup = journal.begin_backup().expect("nothing else runs");
         backup.run(&backups(disk), "next").map_err(|error| error.to_string())?;
         let there = backups(disk).list().map_err(|error| error.to_string())?;
-        if there.iter().any(|name| name.ends_with(".new")) {
+        if there.iter().any(|name| name.starts_with(".backup-")) {
             return Err(format!("leftovers: {there:?}"));
         }
         let state = open(&made(disk, "next")).map_err(|error| error.to_string())?.2;
