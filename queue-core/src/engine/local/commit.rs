@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::feed::Draft;
 use super::tail::{self, KeptRecord, Tail};
 use super::{Shared, Store, journal_error};
-use crate::journal::{Commit, Level, Maintained, Maintenance, Storage};
+use crate::journal::{Commit, Level, Maintained, Maintenance, PendingSync, Storage};
 use crate::model::{Beat, Error, EventPage, LeaseRef, LeaseToken, Orders};
 
 /// Above this moving average a sync runs on a helper thread, so that the loop reads and answers what needs no sync meanwhile.
@@ -45,7 +45,7 @@ impl<S: Storage> Shared<S> {
             tokio::pin!(moved);
             // Registered before the look, so that no move in between is missed.
             moved.as_mut().enable();
-            let commit = {
+            let (commit, sync) = {
                 let mut store = self.lock();
                 if store.files.tail.has_left(position) {
                     if matches!(store.files.tail, Tail::Ring(_)) {
@@ -55,9 +55,13 @@ impl<S: Storage> Shared<S> {
                     return Ok(());
                 }
                 store.check_open()?;
-                // Let everyone who is ready apply first: they share the frame.
-                if yielded { store.begin_commit() } else { None }
+                // Let everyone who is ready apply first: they share the frame. A sync that is late holds what is written
+                // back, and the ticker may be among those who wait here.
+                if yielded { (store.begin_commit(), store.begin_sync()) } else { (None, None) }
             };
+            if let Some(sync) = sync {
+                self.run_sync(sync);
+            }
             match commit {
                 Some(commit) => self.run_commit(commit)?,
                 None if yielded => moved.await,
@@ -205,20 +209,25 @@ impl<S: Storage> Shared<S> {
             self.prepare(step);
         }
         if let Some(sync) = sync {
-            let shared = Arc::clone(self);
-            tokio::task::spawn_blocking(move || {
-                let finished = sync.run();
-                let mut store = shared.lock();
-                let journal = store.files.tail.journal().expect("a busy journal is not closed");
-                if let Err(error) = journal.finish_sync(finished) {
-                    store.fail(journal_error(&error).message);
-                }
-                shared.wake_ticker_if_earlier(&mut store);
-                drop(store);
-                shared.moved.notify_waiters();
-            });
+            self.run_sync(sync);
         }
         committed
+    }
+
+    /// Runs a sync on a helper thread.
+    fn run_sync(self: &Arc<Self>, sync: PendingSync<S>) {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let finished = sync.run();
+            let mut store = shared.lock();
+            let journal = store.files.tail.journal().expect("a busy journal is not closed");
+            if let Err(error) = journal.finish_sync(finished) {
+                store.fail(journal_error(&error).message);
+            }
+            shared.wake_ticker_if_earlier(&mut store);
+            drop(store);
+            shared.moved.notify_waiters();
+        });
     }
 
     /// Waits for what runs, commits what is open, seals, and gives the directory free. After a failure nothing more is
@@ -314,6 +323,11 @@ impl<S: Storage> Store<S> {
         }
         let now = self.now().steady;
         self.files.tail.journal()?.begin_commit(now)
+    }
+
+    pub(super) fn begin_sync(&mut self) -> Option<PendingSync<S>> {
+        let now = self.now().steady;
+        self.files.tail.journal()?.begin_sync(now)
     }
 
     /// Answers a beat: what its worker is to stop.

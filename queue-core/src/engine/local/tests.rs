@@ -543,3 +543,33 @@ async fn what_falls_due_at_one_instant_leaves_in_short_frames() {
     // A step of the ticker, and those that the looks above take along, stand beyond the bound.
     assert!(longest <= 128 << 10, "{longest} bytes stood in the open frame");
 }
+
+/// Such as the ticker itself, which else is the one to begin syncs.
+#[tokio::test]
+async fn whoever_waits_behind_a_late_sync_begins_the_next_one() {
+    let clock = Arc::new(ManualClock::new(1_795_000_000_000));
+    let storage = Faulty::new(SimDisk::new());
+    let options =
+        LocalOptions { fsync: FsyncPolicy::EverySec, clock: Arc::clone(&clock) as _, ..LocalOptions::default() };
+    let engine = LocalEngine::on(storage.clone(), options).expect("a new directory").0;
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    clock.advance(1_000);
+    let sync = engine.shared.lock().begin_sync().expect("one is due");
+    engine.enqueue("q", vec![NewJob::new("n", "2")]).await.expect("room");
+    // From here on the ticker has no turn.
+    let mut late = std::pin::pin!(engine.enqueue("q", vec![NewJob::new("n", "3")]));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(late.as_mut().poll(&mut context).is_pending(), "it lets others apply first");
+    clock.advance(4_000);
+    {
+        let mut store = engine.shared.lock();
+        store.files.tail.journal().expect("open").finish_sync(sync.run()).expect("the disk is well");
+    }
+    let before = storage.plan().syncs();
+    // The commit finds that the sync before was late, and waits for the next.
+    while late.as_mut().poll(&mut context).is_pending() {
+        assert!(storage.plan().syncs() > before || engine.shared.lock().files.tail.journal().expect("open").is_busy());
+        std::thread::yield_now();
+    }
+    assert!(storage.plan().syncs() > before);
+}
