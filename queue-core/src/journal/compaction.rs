@@ -40,6 +40,8 @@ pub struct Compaction<S: Storage> {
     gives_way: bool,
     /// The reserve's file for the snapshot, where it is used.
     reserve: RefCell<Option<Preparation<S>>>,
+    /// Whether the disk is left to the commits beside it now and then.
+    rests: bool,
     /// Raised when the journal is closed or dropped.
     stop: Arc<AtomicBool>,
     /// The directory stays this owner's until the last file is written.
@@ -122,7 +124,19 @@ impl<S: Storage> Journal<S> {
         kept.retain(|(number, _)| *number <= current);
         let (storage, manifest) = (self.storage.clone(), self.manifest.clone());
         let (reader, lock) = (self.reader(), Arc::clone(&self.lock));
-        Some(Compaction { storage, manifest, kept, history_bytes, gives_way, reserve, reader, stop, _lock: lock })
+        let rests = false;
+        Some(Compaction {
+            storage,
+            manifest,
+            kept,
+            history_bytes,
+            gives_way,
+            reserve,
+            reader,
+            rests,
+            stop,
+            _lock: lock,
+        })
     }
 
     /// Lets the compaction or backup that runs, if one does, come to nothing as soon as it looks; it is taken back as any
@@ -229,6 +243,13 @@ impl<S: Storage> Compaction<S> {
         if self.stop.load(Ordering::Relaxed) { Err(JournalError::Stopped) } else { Ok(()) }
     }
 
+    /// Leaves the disk to those who commit beside it now and then, unless it is full: then all wait for this.
+    #[must_use]
+    pub fn resting(mut self) -> Compaction<S> {
+        self.rests = true;
+        self
+    }
+
     /// Begins the new snapshot, whose state has this digest.
     ///
     /// # Errors
@@ -238,7 +259,8 @@ impl<S: Storage> Compaction<S> {
         let (number, position) = self.end();
         let chain = scan::open_segment(&self.storage, &self.manifest, (number, position))?.1.chain;
         let header = SnapshotHeader { position, state_hash, chain };
-        SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header, self.reserve.take())
+        let writer = SnapshotWriter::create(&self.storage, self.manifest.store_salt, &header, self.reserve.take())?;
+        Ok(writer.resting(self.rests && !self.gives_way))
     }
 
     /// Finishes the snapshot's file.

@@ -6,6 +6,7 @@
 //! the header, so that nothing can be left out, repeated or put elsewhere. Lengths and offsets are bytes.
 
 use std::io;
+use std::time::Duration;
 
 use super::commit::measured;
 use super::errors::{Failure, JournalError};
@@ -21,8 +22,11 @@ pub(super) const SNAPSHOT_MAGIC: [u8; 8] = *b"LSHSNAPS";
 pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const BLOCK_HEAD_BYTES: usize = 16;
 pub(super) const PART_HEAD_BYTES: usize = 8;
-/// Synced in steps: a commit's sync that comes meanwhile waits for this much.
-const SYNC_BYTES: u64 = 128 << 10;
+/// Synced in steps, since a commit's sync that comes meanwhile waits for one: as long as they take no time to speak of.
+const SYNC_BYTES_MIN: u64 = 128 << 10;
+const SYNC_BYTES_MAX: u64 = 8 << 20;
+/// What is no time to speak of: this, or half as long again as the shortest took, where no sync is any faster.
+const SYNC_SHORT: Duration = Duration::from_millis(3);
 /// A block is closed once it has this much; a larger part has one of its own.
 const BLOCK_BYTES: usize = 64 << 10;
 /// A part carries at most what a frame does.
@@ -85,6 +89,32 @@ impl SnapshotHeader {
     }
 }
 
+/// How a snapshot is synced beside commits.
+#[derive(Debug)]
+struct SyncSteps {
+    /// Bytes from one sync to the next.
+    bytes: u64,
+    /// What the quickest took.
+    shortest: Duration,
+    /// Whether the disk is somebody else's for as long as each took.
+    rests: bool,
+}
+
+impl SyncSteps {
+    fn new() -> SyncSteps {
+        SyncSteps { bytes: SYNC_BYTES_MIN, shortest: Duration::MAX, rests: false }
+    }
+
+    /// Takes note of how long a sync took. Returns how long to rest before going on.
+    fn took(&mut self, took: Duration) -> Duration {
+        self.shortest = self.shortest.min(took);
+        let short = SYNC_SHORT.max(self.shortest.saturating_mul(3) / 2);
+        let bytes = if took <= short { self.bytes * 2 } else { self.bytes / 2 };
+        self.bytes = bytes.clamp(SYNC_BYTES_MIN, SYNC_BYTES_MAX);
+        if self.rests { took } else { Duration::ZERO }
+    }
+}
+
 /// A snapshot that is being written, under a temporary name until it is whole. Dropped before that, it is removed.
 #[derive(Debug)]
 pub struct SnapshotWriter<S: Storage> {
@@ -95,6 +125,7 @@ pub struct SnapshotWriter<S: Storage> {
     /// Where the next block goes, and up to where the file was synced.
     offset: u64,
     synced: u64,
+    steps: SyncSteps,
     chain: u32,
     /// The open block, its head's room first.
     block: Vec<u8>,
@@ -131,6 +162,7 @@ impl<S: Storage> SnapshotWriter<S> {
             file,
             offset: HEADER_BYTES as u64,
             synced: 0,
+            steps: SyncSteps::new(),
             chain: crc32c::crc32c(&bytes),
             block: vec![0; BLOCK_HEAD_BYTES],
             open_parts: 0,
@@ -138,6 +170,12 @@ impl<S: Storage> SnapshotWriter<S> {
             has_room,
             renamed: false,
         })
+    }
+
+    /// Leaves the disk to those who commit beside it, for as long again as each sync takes.
+    pub(super) fn resting(mut self, rests: bool) -> SnapshotWriter<S> {
+        self.steps.rests = rests;
+        self
     }
 
     /// Adds a part: `kind`, and what stands in `body`, one slice after the other, at most 32 MiB in all.
@@ -170,12 +208,11 @@ impl<S: Storage> SnapshotWriter<S> {
         head[12..].copy_from_slice(&checksum.to_le_bytes());
         self.file.write_at(&self.block, self.offset).map_err(Failure::of("write", &self.temporary))?;
         self.offset += self.block.len() as u64;
-        if self.offset - self.synced >= SYNC_BYTES {
+        if self.offset - self.synced >= self.steps.bytes {
             let (synced, took) = measured(|| self.file.sync());
             synced.map_err(Failure::of("sync", &self.temporary))?;
             self.synced = self.offset;
-            // The disk is the commits' for as long again.
-            std::thread::sleep(took);
+            std::thread::sleep(self.steps.took(took));
         }
         self.block.truncate(BLOCK_HEAD_BYTES);
         self.open_parts = 0;
@@ -374,4 +411,33 @@ fn split_part(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 
 fn damaged(directory: &str, file: &str, offset: u64, damage: Damage) -> JournalError {
     JournalError::SnapshotDamaged { directory: directory.to_owned(), file: file.to_owned(), offset, damage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(milliseconds: impl IntoIterator<Item = u64>) -> SyncSteps {
+        let mut steps = SyncSteps::new();
+        for took in milliseconds {
+            assert_eq!(steps.took(Duration::from_millis(took)), Duration::ZERO, "nobody is beside it");
+        }
+        steps
+    }
+
+    #[test]
+    fn syncs_come_as_often_as_they_take_long() {
+        assert_eq!(steps([]).bytes, 128 << 10);
+        // A quick disk, and one that takes its time for the least sync.
+        assert_eq!(steps([0; 20]).bytes, 8 << 20);
+        assert_eq!(steps([10; 20]).bytes, 8 << 20);
+        // One that takes longer the more there is.
+        let mut steps = SyncSteps::new();
+        for _ in 0..20 {
+            steps.took(Duration::from_micros(500 + steps.bytes / 100));
+        }
+        assert!((128 << 10..=512 << 10).contains(&steps.bytes), "{}", steps.bytes);
+        let resting = SyncSteps { rests: true, ..SyncSteps::new() }.took(Duration::from_millis(7));
+        assert_eq!(resting, Duration::from_millis(7));
+    }
 }

@@ -236,7 +236,8 @@ impl<S: Storage> Shared<S> {
             // A snapshot copies all that is alive: half of that in new log pays for it.
             let due = journal.bytes_since_compaction() >= self.compact_after.max(journal.snapshot_bytes() / 2);
             // On a full disk it is the one way to more room that is in our hands.
-            if due || journal.lacks_space() { journal.begin_compaction(self.history) } else { None }
+            let due = due || journal.lacks_space();
+            if due { journal.begin_compaction(self.history).map(Compaction::resting) } else { None }
         };
         if let Some(compaction) = compaction {
             spawn(compaction, Arc::downgrade(self));
