@@ -154,6 +154,9 @@ pub(crate) fn check(name: &str, text: &str) {
         (r"  \d+(\.\d)?m?s  (failed|completed)", "  [age]  $2"),
         (r"(state +|state_hash.:.)[0-9a-f]{16}", "$1[hash]"),
         (r"(log bytes behind it +|position.:|snapshot_bytes.:)\d+", "$1[bytes]"),
+        // The lock file has the digits of a process's number.
+        (r"\d+ bytes before, \d+ after", "[bytes] before, [bytes] after"),
+        (r"(bytes_before|bytes_after)(.:)\d+", "$1$2[bytes]"),
         (r"\d+\.\d{3} ms", "[ms]"),
         (r"_us.:\d+", "_us\":[us]"),
         (r"#?\b[0-9a-f]{32}\b", "[digest]"),
