@@ -1,7 +1,7 @@
 //! Tools for a directory that nobody runs: what is wrong with it, what can be done about it, and a compaction by hand.
 //!
 //! They hold the directory's lock as an engine does. Leaves the bytes to the journal and their meaning to the machine, and
-//! how it is told to the command line. Invariants: only [`Offline::apply`] and [`compact`] change anything; what a repair
+//! how it is told to the command line. Invariants: only [`Offline::apply`] and [`compact()`] change anything; what a repair
 //! makes is a state that these records came to, or it is refused.
 
 mod compact;
