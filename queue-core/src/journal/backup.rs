@@ -313,7 +313,7 @@ pub(super) fn copy<F: Storage, T: Storage>(
 }
 
 /// Whether a file of this name is one that a backup or a restore makes.
-pub(super) fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(name);
     [MANIFEST_FILE, LOCK_FILE, RESTORING_FILE].contains(&name)
         || segment_number(name).is_some()

@@ -119,8 +119,8 @@ pub(super) struct Manifest {
     pub(super) newest: Generation,
     /// What it would have begun with before the last compaction; kept whole, should the newest snapshot be damaged.
     pub(super) before: Option<Generation>,
-    /// Set in a backup, and in what was restored from one until it has started: where its log ends. All leases end with
-    /// that start, since the store that it was made of may have gone on.
+    /// Set in a backup, in what was restored from one and in what a repair made that gave something up, until it has
+    /// started: where its log ends. All leases end with that start, since the store that it was made of has gone on.
     pub(super) backup_end: Option<Position>,
 }
 

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use super::compaction::is_replaced;
 use super::errors::{Failure, JournalError};
-use super::format::{FrameHeader, Generation, Manifest, aligned, offset_in_segment};
+use super::format::{FrameHeader, Generation, Manifest, RECORD_HEAD_BYTES, aligned, offset_in_segment};
 use super::frames::{Bad, Frames, Step};
 use super::inspect::{Inspection, ReadOnly};
 use super::recovery::write_manifest;
@@ -278,6 +278,30 @@ impl<S: Storage> Mending<'_, S> {
         })
     }
 
+    /// How many records, at most, stood in what cannot be read behind the base.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`].
+    pub fn unread_records(&self) -> Result<u64, JournalError> {
+        let begin = self.begin();
+        let (mut end, mut whole) = (begin.max(self.inspection.begin()), 0);
+        self.visit(&mut |_, part| {
+            let behind = match part {
+                Part::Kept(header) | Part::Lost(header) => {
+                    whole += header.frame_bytes() as u64;
+                    header.first.plus(header.frame_bytes() as u64)
+                }
+                Part::Bad(bad) => bad.position.plus(bad.end - bad.offset),
+            };
+            end = end.max(behind);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        // What lies between two segments was in one that is gone.
+        let unread = (end.get() - begin.get()).saturating_sub(whole);
+        Ok(unread.div_ceil(RECORD_HEAD_BYTES as u64))
+    }
+
     fn visit(&self, visitor: &mut VisitPart<'_, S::File>) -> Result<(), JournalError> {
         for &(number, first) in &self.spans {
             let name = segment_name(number);
@@ -316,25 +340,23 @@ impl<S: Storage> Mending<'_, S> {
         SnapshotWriter::create(&self.inspection.storage.0, self.inspection.manifest.store_salt, &header, None)
     }
 
-    /// Finishes a snapshot's file.
+    /// Writes the end of a snapshot and opens it, to be read back before it has the name that a manifest may know.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mending::snapshot`].
+    pub fn read_back(&self, writer: &mut SnapshotWriter<S>) -> Result<SnapshotReader<S>, JournalError> {
+        writer.end()?;
+        writer.reopen(self.inspection.manifest.store_salt)
+    }
+
+    /// Gives a snapshot that was read back its name.
     ///
     /// # Errors
     ///
     /// [`JournalError::Io`].
     pub fn finish(&self, writer: SnapshotWriter<S>) -> Result<SnapshotFile<S>, JournalError> {
-        writer.finish()
-    }
-
-    /// Opens a finished snapshot, to read it back.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mending::snapshot`].
-    pub fn reopen(&self, file: &SnapshotFile<S>) -> Result<SnapshotReader<S>, JournalError> {
-        let Inspection { storage: ReadOnly(storage), manifest, .. } = self.inspection;
-        let is_newest = self.inspection.newest_snapshot() == Some(&file.name);
-        let position = if is_newest { self.inspection.begin() } else { self.beyond };
-        SnapshotReader::open(storage, &file.name, manifest.store_salt, position)
+        writer.give_name()
     }
 
     /// Puts the new snapshot in force, with an empty log behind it. What was there is set aside before that.
@@ -345,11 +367,17 @@ impl<S: Storage> Mending<'_, S> {
     pub fn renew(&self, mut file: SnapshotFile<S>) -> Result<Mended, JournalError> {
         let Inspection { storage: ReadOnly(storage), manifest, .. } = self.inspection;
         let numbers = self.inspection.names()?.iter().filter_map(|name| segment_number(name)).max();
-        let number = numbers.unwrap_or(0).max(manifest.newest.first_segment) + 1;
+        let last = numbers.unwrap_or(0).max(manifest.newest.first_segment);
+        let number = last.checked_add(1).ok_or_else(|| {
+            let why =
+                format!("{} has the last number there is: take it away if it is none of the log's", segment_name(last));
+            JournalError::refused(self.beyond, why.into())
+        })?;
         Preparation::<S>::new(number, SEGMENT_BYTES).finish(storage, self.beyond, 0)?;
         let newest =
             Generation { snapshot: Some(file.name.clone()), first_segment: number, first_position: self.beyond };
-        let backup_end = manifest.backup_end.map(|end| end.min(newest.first_position));
+        // What was leased and settled behind the cut is forgotten: as with a backup, all leases end with the next start.
+        let backup_end = Some(self.beyond);
         let manifest = Manifest { oldest_segment: number, newest, before: None, backup_end, ..manifest.clone() };
         // A manifest that names it may be in force whatever this comes to; the next start removes what none names.
         file.stays = true;

@@ -29,6 +29,7 @@ mod storage;
 mod verify;
 mod writer;
 
+pub(crate) use backup::is_ours;
 pub use backup::{BackedUp, Backup};
 pub use commit::{Commit, Committed, FinishedSync, PendingSync};
 pub use compaction::{Cleanup, Compacted, Compaction};
@@ -42,6 +43,7 @@ pub use restore::{Restored, restore};
 pub use room::{Level, Reach, Space};
 pub use snapshot::{SnapshotFile, SnapshotHeader, SnapshotReader, SnapshotWriter, TakePart};
 pub use stock::{Full, Maintained, Maintenance};
+pub(crate) use storage::LOCK_FILE;
 pub use storage::{DirStorage, LockFailure, Storage, StorageFile};
 pub use verify::{Checked, Finding, Progress, Weight};
 pub use writer::Journal;

@@ -121,6 +121,7 @@ pub struct SnapshotWriter<S: Storage> {
     storage: S,
     name: String,
     temporary: String,
+    position: Position,
     file: S::File,
     /// Where the next block goes, and up to where the file was synced.
     offset: u64,
@@ -159,6 +160,7 @@ impl<S: Storage> SnapshotWriter<S> {
             storage: storage.clone(),
             name,
             temporary,
+            position: header.position,
             file,
             offset: HEADER_BYTES as u64,
             synced: 0,
@@ -225,6 +227,12 @@ impl<S: Storage> SnapshotWriter<S> {
     ///
     /// As [`SnapshotWriter::part`].
     pub(super) fn finish(mut self) -> Result<SnapshotFile<S>, JournalError> {
+        self.end()?;
+        self.give_name()
+    }
+
+    /// Writes what is open and the end, and syncs. Called once.
+    pub(super) fn end(&mut self) -> Result<(), JournalError> {
         if self.open_parts > 0 {
             self.write_block(self.open_parts)?;
         }
@@ -234,6 +242,16 @@ impl<S: Storage> SnapshotWriter<S> {
             self.file.cut(self.offset).map_err(Failure::of("cut", &self.temporary))?;
         }
         self.file.sync().map_err(Failure::of("sync", &self.temporary))?;
+        Ok(())
+    }
+
+    /// Opens what has its end, under the name that it still has.
+    pub(super) fn reopen(&self, salt: u64) -> Result<SnapshotReader<S>, JournalError> {
+        SnapshotReader::open(&self.storage, &self.temporary, salt, self.position)
+    }
+
+    /// Gives what has its end its name, durably.
+    pub(super) fn give_name(mut self) -> Result<SnapshotFile<S>, JournalError> {
         self.storage.rename(&self.temporary, &self.name).map_err(Failure::of("rename", &self.temporary))?;
         self.storage.sync_directory().map_err(Failure::of("sync the directory of", &self.name))?;
         self.renamed = true;

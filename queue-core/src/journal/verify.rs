@@ -142,11 +142,17 @@ impl<S: Storage> Inspection<S> {
         };
         check.snapshots();
         let last = segments.iter().rev().find(|(_, used)| *used).map_or(0, |(number, _)| *number);
-        for number in self.manifest.oldest_segment..=last.max(self.manifest.newest.first_segment) {
-            match segments.iter().any(|(found, _)| *found == number) {
-                true => check.segment(number),
-                false => check.missing(number),
+        let last = last.max(self.manifest.newest.first_segment);
+        let mut next = self.manifest.oldest_segment;
+        for number in segments.iter().map(|(number, _)| *number).filter(|number| *number <= last) {
+            if next < number {
+                check.missing(next);
             }
+            check.segment(number);
+            next = number.saturating_add(1);
+        }
+        if next <= self.manifest.newest.first_segment {
+            check.missing(self.manifest.newest.first_segment);
         }
         Ok(check.weigh())
     }

@@ -12,6 +12,7 @@ mod elapse;
 mod event;
 mod evolve;
 mod fingerprint;
+mod given;
 mod invariants;
 mod memory;
 mod more;
@@ -30,9 +31,10 @@ pub use chance::Chance;
 pub use elapse::Lapse;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
+pub use given::Given;
 #[cfg(test)]
 pub(crate) use record::tests::samples;
-pub use record::{decode, encode, is_skippable, kind_of};
+pub use record::{UNKNOWN, decode, encode, is_skippable, kind_of};
 pub use snapshot::{Restore, Wrong};
 
 use bytes::Bytes;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use queue_core::engine::offline::{self, CompactOptions};
 use queue_core::journal::DirStorage;
+use queue_core::model::Error;
 
-use super::verify::unreadable;
 use crate::app::App;
 use crate::failure::{Failure, note};
 use crate::parse;
@@ -40,7 +40,7 @@ pub(crate) struct CompactArgs {
 /// Compacts and says what it came to.
 pub(crate) fn run(args: &CompactArgs, app: &mut App) -> Result<(), Failure> {
     let options = CompactOptions { history: args.history, segment_bytes: args.segment_bytes };
-    let compacted = offline::compact(DirStorage::new(&args.directory), options).map_err(unreadable)?;
+    let compacted = offline::compact(DirStorage::new(&args.directory), options).map_err(interrupted)?;
     if compacted.torn_bytes > 0 {
         note(&format!("cut a torn tail of {} bytes, kept beside", compacted.torn_bytes));
     }
@@ -53,4 +53,10 @@ pub(crate) fn run(args: &CompactArgs, app: &mut App) -> Result<(), Failure> {
             ),
         }
     })
+}
+
+/// It may have got far, and has added and lost no event.
+fn interrupted(error: Error) -> Failure {
+    let hint = "no event was added or lost; run it again once that is mended";
+    Failure::new(error.message, hint, error.word.exit_code())
 }

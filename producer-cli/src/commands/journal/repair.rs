@@ -6,7 +6,7 @@ use clap::Args;
 use queue_core::engine::offline::{Choice, Lost, Repair};
 use serde::Serialize;
 
-use super::verify::{counted, damaged, open, tell, unreadable};
+use super::verify::{counted, damaged, interrupted, open, tell, unreadable};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::parse;
@@ -69,6 +69,8 @@ enum Line<'a> {
         jobs: u64,
         lost_events: u64,
         lost_jobs: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_number: Option<u64>,
         applied: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         set_aside: Option<&'a [String]>,
@@ -80,8 +82,10 @@ pub(crate) fn run(args: &RepairArgs, app: &mut App) -> Result<(), Failure> {
     let offline = open(&args.directory)?;
     tell(offline.verified(), app)?;
     if let Some(choice) = args.apply {
+        let possible = offline.verified().choices.contains(&choice);
+        let failed = if possible { interrupted } else { unreadable };
         let mut telling = Telling { app, choice, shown: 0, written: Ok(()) };
-        let repair = offline.apply(choice, &mut |lost| telling.lost(lost)).map_err(unreadable)?;
+        let repair = offline.apply(choice, &mut |lost| telling.lost(lost)).map_err(failed)?;
         return telling.end(&repair);
     }
     if !offline.verified().is_damaged() {
@@ -144,6 +148,7 @@ impl Telling<'_> {
                 jobs: *jobs,
                 lost_events: *lost_events,
                 lost_jobs: *lost_jobs,
+                next_number: repair.next_number.map(|number| number.0),
                 applied: repair.set_aside.is_some(),
                 set_aside: repair.set_aside.as_deref(),
             })?;
@@ -160,6 +165,11 @@ impl Telling<'_> {
             counted(*lost_events, "event"),
             counted(*lost_jobs, "job"),
         ))?;
+        if let Some(next) = repair.next_number {
+            self.app
+                .out
+                .line(format_args!("  the next job is #{}: no number is given again; all leases end", next.0))?;
+        }
         for kept in repair.set_aside.iter().flatten() {
             self.app.out.line(format_args!("  kept: {kept}"))?;
         }

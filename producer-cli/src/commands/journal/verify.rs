@@ -160,6 +160,13 @@ pub(super) fn damaged(verified: &Verified) -> Failure {
     Failure::new(format!("{directory} is damaged"), hint, 1)
 }
 
+/// It ended somewhere on its way.
+pub(super) fn interrupted(error: queue_core::model::Error) -> Failure {
+    let hint = "the old state is in force, or the new one, and no file was given up: see what there is (longshore journal \
+                verify), and run it again";
+    Failure::new(error.message, hint, error.word.exit_code())
+}
+
 /// Nothing was changed, and the message says what and where.
 pub(super) fn unreadable(error: queue_core::model::Error) -> Failure {
     Failure::new(error.message, "nothing was changed", error.word.exit_code())

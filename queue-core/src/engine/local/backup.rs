@@ -131,7 +131,7 @@ impl<S: Storage> Shared<S> {
     pub(super) fn end_leases(&self) -> Result<(), Error> {
         let mut store = self.lock();
         let leases = store.machine.leases();
-        tracing::info!("restored from a backup: {} leases end", leases.len());
+        tracing::info!("restored from a backup, or repaired: {} leases end", leases.len());
         let mut leases = &leases[..];
         while !leases.is_empty() {
             let ended = store.guarded(|store| {

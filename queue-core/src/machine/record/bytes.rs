@@ -1,6 +1,6 @@
 //! Little-endian bytes: a writer and a reader that knows how to fail.
 
-use super::SKIPPABLE;
+use super::{SKIPPABLE, UNKNOWN};
 
 /// Appends to a body.
 pub(in crate::machine) struct Writer<'a>(pub(in crate::machine) &'a mut Vec<u8>);
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
             let number = self.u8()?;
             let value = self.bytes()?;
             if !known(number, value)? && number & SKIPPABLE == 0 {
-                return Err(format!("field {number} is unknown to this version"));
+                return Err(format!("field {number} is {UNKNOWN}"));
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::super::event::{By, Due, Event, NewRow, Next, Policy};
 use super::bytes::{Reader, Wrong, u64_of, utf8};
-use super::{field, kind};
+use super::{UNKNOWN, field, kind};
 use crate::model::{Backoff, BackoffKind, BulkVerb, DeadReason, JobNumber, LeaseToken, OperationState};
 
 /// The event of a record.
@@ -25,7 +25,7 @@ pub fn decode(kind: u16, body: &[u8]) -> Result<Event<'_>, String> {
         kind::IDS_FORGOTTEN => Event::IdsForgotten { queue: r.u32()?, count: r.u32()? },
         kind::QUEUE_SET..=kind::OPERATION_ENDED => return decode_administrative(kind, r),
         kind::CAME_DUE..=kind::AGED_OUT => return decode_job(kind, r),
-        _ => return Err(format!("record kind {kind} is unknown to this version")),
+        _ => return Err(format!("record kind {kind} is {UNKNOWN}")),
     };
     r.fields(|_, _| Ok(false))?;
     Ok(event)

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::super::queue::Tree;
 use super::super::record::bytes::Reader;
-use super::super::record::is_skippable;
+use super::super::record::{UNKNOWN, is_skippable};
 use super::super::rows::{RETURNED, Row};
 use super::super::tables::Known;
 use super::super::{LeaseToken, Machine};
@@ -89,7 +89,7 @@ impl Restore {
             kind::OPERATION => self.operation(body),
             kind::ROW => self.row(body),
             _ if is_skippable(kind) => Ok(()),
-            _ => Err("unknown to this version".to_owned()),
+            _ => Err(UNKNOWN.to_owned()),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::super::compact::compact as make;
 use super::super::journal_error;
 use super::super::recover::Recovering;
-use crate::journal::{Inspection, Journal, JournalError, Options, Position, Storage, StorageFile};
+use crate::journal::{Inspection, Journal, JournalError, LOCK_FILE, Options, Position, Storage, StorageFile, is_ours};
 use crate::model::Error;
 
 /// How a directory is compacted by hand.
@@ -21,7 +21,7 @@ pub struct CompactOptions {
 /// What a compaction by hand has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CompactedDirectory {
-    /// Length of all files before.
+    /// Length of the journal's files before.
     pub bytes_before: u64,
     /// And after.
     pub bytes_after: u64,
@@ -45,7 +45,7 @@ pub fn compact<S: Storage>(storage: S, options: CompactOptions) -> Result<Compac
 fn run<S: Storage>(storage: S, options: CompactOptions) -> Result<CompactedDirectory, JournalError> {
     // An opening would make a journal where there is none.
     drop(Inspection::open(storage.clone())?);
-    let bytes_before = total_bytes(&storage)?;
+    let bytes_before = total_bytes(&storage);
     let journal_options = Options {
         segment_bytes_max: options.segment_bytes,
         segment_bytes_first: Options::default().segment_bytes_first.min(options.segment_bytes),
@@ -68,19 +68,14 @@ fn run<S: Storage>(storage: S, options: CompactOptions) -> Result<CompactedDirec
         }
     }
     journal.close(0)?;
-    let bytes_after = total_bytes(&storage)?;
+    let bytes_after = total_bytes(&storage);
     let torn_bytes = recovered.torn_bytes;
     Ok(CompactedDirectory { bytes_before, bytes_after, position: position.get(), snapshot_bytes, torn_bytes })
 }
 
-fn total_bytes<S: Storage>(storage: &S) -> Result<u64, JournalError> {
-    let failed = |action, name: String| {
-        move |error: std::io::Error| JournalError::Io { action, file: name, source: std::sync::Arc::new(error) }
-    };
-    let mut bytes = 0;
-    for name in storage.list().map_err(failed("list", storage.place()))? {
-        let file = storage.open_to_read(&name).map_err(failed("open", name.clone()))?;
-        bytes += file.length().map_err(failed("read", name))?;
-    }
-    Ok(bytes)
+/// Length of the journal's own files, but for the one that says who has it and those that keep room. What cannot be asked counts nothing: the work does not hang on a figure.
+fn total_bytes<S: Storage>(storage: &S) -> u64 {
+    let names = storage.list().unwrap_or_default();
+    let own = names.iter().filter(|name| is_ours(name) && *name != LOCK_FILE);
+    own.filter_map(|name| storage.open_to_read(name).ok()?.length().ok()).sum()
 }

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::compact::{fold_all, reads_back, refused, write};
 use super::super::feed::Draft;
 use super::super::journal_error;
+use super::super::recover::event_of;
 use super::skip::fold_past;
 use super::{Choice, Offline};
 use crate::journal::{
     Base, Inspection, JournalError, Mended, Mending, Position, Record, SnapshotFile, SnapshotWriter, Storage,
 };
-use crate::machine::{Blob, Event, Machine, decode};
+use crate::machine::{Blob, Event, Given, Machine, UNKNOWN};
 use crate::model::{Error, JobNumber, Word};
 
 /// Something that was stored and is no more in the state after a repair.
@@ -48,6 +49,10 @@ pub struct Repair {
     pub lost_events: u64,
     /// Jobs that they are about.
     pub lost_jobs: u64,
+    /// The number of the next job, where jobs may be lost: none that was given is given again.
+    pub next_number: Option<JobNumber>,
+    /// What was lost has given these, and at most so many more.
+    pub(super) behind: (Given, u64),
     /// Once it is carried out: the files that keep what was there.
     pub set_aside: Option<Vec<String>>,
 }
@@ -142,7 +147,7 @@ impl<S: Storage> Offline<S> {
         let mending = self.mending(inspection, base, until)?;
         let machine = fold_all(&mending)?;
         let repair = Repair::of(Choice::Cut, &mending, until, &machine);
-        renew(repair, &mending, &machine, &BTreeSet::new(), apply, lost)
+        renew(repair, &mending, machine, &BTreeSet::new(), apply, lost)
     }
 
     fn skip(
@@ -157,7 +162,7 @@ impl<S: Storage> Offline<S> {
         let mending = mending.ok_or_else(|| refused(until, "what a state could be made of is not kept"))?;
         let (machine, dropped) = fold_past(&mending, until)?;
         let repair = Repair::of(Choice::Skip, &mending, until, &machine);
-        renew(repair, &mending, &machine, &dropped, apply, lost)
+        renew(repair, &mending, machine, &dropped, apply, lost)
     }
 }
 
@@ -165,42 +170,50 @@ impl<S: Storage> Offline<S> {
 fn renew<S: Storage>(
     mut repair: Repair,
     mending: &Mending<'_, S>,
-    machine: &Machine,
+    mut machine: Machine,
     dropped: &BTreeSet<Position>,
     apply: bool,
     lost: &mut dyn FnMut(&Lost),
 ) -> Result<Repair, JournalError> {
-    let mut telling = Telling::new(machine, lost);
+    let mut telling = Telling::new(&machine, lost);
     mending.lost(&|position| dropped.contains(&position), &mut |record| telling.record(&record))?;
     (repair.lost_events, repair.lost_jobs) = (telling.events, telling.jobs.len() as u64);
+    if telling.unknown {
+        return Err(refused(
+            repair.until,
+            "another version wrote some of what would be lost: use the program that did",
+        ));
+    }
+    repair.behind = (telling.given, mending.unread_records()?);
+    repair.next_number = Some(machine.go_on_behind(repair.behind.0, repair.behind.1));
     if apply {
         let mut writer = mending.writer(machine.state_hash())?;
-        let live = write(mending, machine, &mut writer)?;
+        let live = write(mending, &machine, &mut writer)?;
         repair.set_aside = Some(put(mending, writer, &live, Mending::renew)?.set_aside);
     }
     Ok(repair)
 }
 
-/// Finishes a new snapshot, reads it back, and puts it in force.
+/// Reads a new snapshot back, then gives it its name and puts it in force.
 fn put<'a, S: Storage>(
     mending: &Mending<'a, S>,
-    writer: SnapshotWriter<S>,
+    mut writer: SnapshotWriter<S>,
     live: &[Blob],
     in_force: impl FnOnce(&Mending<'a, S>, SnapshotFile<S>) -> Result<Mended, JournalError>,
 ) -> Result<Mended, JournalError> {
-    let file = mending.finish(writer)?;
-    let mut snapshot = mending.reopen(&file)?;
+    let mut snapshot = mending.read_back(&mut writer)?;
     if !reads_back(mending, &mut snapshot, live)? {
         let position = snapshot.header().position;
         return Err(refused(position, "the new snapshot does not read back as what it was made of"));
     }
-    in_force(mending, file)
+    in_force(mending, mending.finish(writer)?)
 }
 
 impl Repair {
     fn of<S: Storage>(choice: Choice, mending: &Mending<'_, S>, until: Position, machine: &Machine) -> Self {
         let (base, jobs) = (mending.base().to_owned(), machine.jobs());
-        Self { choice, base, until, jobs, lost_events: 0, lost_jobs: 0, set_aside: None }
+        let (next_number, behind) = (None, (Given::default(), 0));
+        Self { choice, base, until, jobs, lost_events: 0, lost_jobs: 0, next_number, behind, set_aside: None }
     }
 }
 
@@ -209,6 +222,9 @@ struct Telling<'a> {
     machine: &'a Machine,
     lost: &'a mut dyn FnMut(&Lost),
     events: u64,
+    given: Given,
+    /// Whether there is something that only another version can read.
+    unknown: bool,
     /// The jobs it was about, and the queues of those that were added in what is lost.
     jobs: BTreeMap<u64, Option<String>>,
     /// Queues that were made in it.
@@ -217,13 +233,22 @@ struct Telling<'a> {
 
 impl<'a> Telling<'a> {
     fn new(machine: &'a Machine, lost: &'a mut dyn FnMut(&Lost)) -> Self {
-        Self { machine, lost, events: 0, jobs: BTreeMap::new(), queues: BTreeMap::new() }
+        let (given, unknown) = (Given::default(), false);
+        Self { machine, lost, events: 0, given, unknown, jobs: BTreeMap::new(), queues: BTreeMap::new() }
     }
 
     fn record(&mut self, record: &Record<'_>) {
-        // What cannot be read, or is bookkeeping, is nobody's job.
+        let event = match event_of(record) {
+            Ok(Some(event)) => event,
+            Ok(None) => return,
+            Err(why) => {
+                self.unknown |= why.to_string().contains(UNKNOWN);
+                return;
+            }
+        };
+        self.given.note(&event);
+        // Bookkeeping is nobody's job.
         let Some(draft) = Draft::of(record.kind, record.at, record.body) else { return };
-        let Ok(event) = decode(record.kind, record.body) else { return };
         let told = draft.named(self.machine);
         let queue = told.queue.clone().or_else(|| self.queue(&event));
         if let Some(JobNumber(number)) = told.number {

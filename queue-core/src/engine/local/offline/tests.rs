@@ -10,7 +10,7 @@ use super::*;
 use crate::engine::{Engine, EngineExt, ManualClock};
 use crate::journal::faults::{Call, FaultyStorage};
 use crate::journal::sim::SimDisk;
-use crate::journal::{Base, Inspection, Journal, JournalError, Options, Record, Weight};
+use crate::journal::{Base, Inspection, Journal, JournalError, Options, Record, VisitError, Weight};
 use crate::machine::{Machine, decode};
 use crate::model::{LeaseOrder, LeaseRef, NewJob, Outcome};
 
@@ -72,18 +72,26 @@ fn store() -> &'static Store {
 /// The states that a log with all its history comes to, by a fold of its own.
 fn states(files: &Files) -> (Vec<(u64, u64)>, u64) {
     let (mut machine, mut states) = (Machine::new(), Vec::new());
-    let mut take = |record: Record<'_>| {
+    records(files, &mut |record| {
         states.push((record.position.get(), machine.state_hash()));
-        machine.evolve(record.position.get(), record.at, &decode(record.kind, record.body)?);
-        machine.drain_released().for_each(drop);
-        Ok(())
-    };
+        evolve(&mut machine, &record)
+    });
+    (states, machine.state_hash())
+}
+
+fn evolve(machine: &mut Machine, record: &Record<'_>) -> Result<(), VisitError> {
+    machine.evolve(record.position.get(), record.at, &decode(record.kind, record.body)?);
+    machine.drain_released().for_each(drop);
+    Ok(())
+}
+
+/// Visits every record of a log that is whole and has all its history.
+fn records(files: &Files, take: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>) {
     let inspection = Inspection::open(SimDisk::with_files(files.clone())).expect("it is a journal");
-    inspection.history(&mut take).expect("it is whole");
+    inspection.history(take).expect("it is whole");
     let checked = inspection.check(&mut |_, _| {}).expect("listed");
     let behind = inspection.mend(&checked, Base::Newest, checked.end).expect("it is kept");
-    behind.records(&mut take).expect("it is whole");
-    (states, machine.state_hash())
+    behind.records(take).expect("it is whole");
 }
 
 /// What a start finds: the state's digest, or why it is impossible.
@@ -114,8 +122,15 @@ fn expected(choice: Choice, repair: &Repair) -> u64 {
     if choice != Choice::Cut {
         return store.hash;
     }
-    let cut = repair.until.get();
-    store.states.iter().find(|(position, _)| *position >= cut).map_or(store.hash, |(_, hash)| *hash)
+    let mut machine = Machine::new();
+    records(&store.files, &mut |record| {
+        if record.position < repair.until {
+            evolve(&mut machine, &record)?;
+        }
+        Ok(())
+    });
+    machine.go_on_behind(repair.behind.0, repair.behind.1);
+    machine.state_hash()
 }
 
 /// Makes a choice, and checks that it comes to its state, that all is kept, and that nothing is left to repair.
