@@ -220,7 +220,14 @@ impl Manifest {
                 unknown => return Err(ManifestFault::Field(unknown)),
             }
         }
-        Ok(manifest)
+        if manifest.is_ordered() { Ok(manifest) } else { Err(ManifestFault::Damaged) }
+    }
+
+    /// Whether it keeps what it names: a start removes the segments before the oldest.
+    fn is_ordered(&self) -> bool {
+        let first = |generation: &Generation| (generation.first_segment, generation.first_position);
+        let oldest_needed = self.before.as_ref().unwrap_or(&self.newest);
+        (1..=oldest_needed.first_segment).contains(&self.oldest_segment) && first(oldest_needed) <= first(&self.newest)
     }
 
     /// The salt of segment `number`: known without the segment's header, so that a search works where that is lost.

@@ -145,3 +145,21 @@ fn a_manifest_that_says_too_much_or_too_little_is_damaged() {
         assert_eq!(Manifest::decode(&bytes), Err(ManifestFault::Damaged), "{byte} at {at}");
     }
 }
+
+#[test]
+fn a_manifest_that_names_what_it_does_not_keep_is_damaged() {
+    let [new, two, _] = manifests();
+    let older =
+        |generation: Option<Generation>| generation.map(|generation| Generation { first_segment: 6, ..generation });
+    let unordered = [
+        Manifest { oldest_segment: 0, ..new.clone() },
+        // A start would remove the log.
+        Manifest { oldest_segment: 2, ..new },
+        Manifest { oldest_segment: 4, ..two.clone() },
+        // The generation before begins behind the newest.
+        Manifest { before: older(two.before.clone()), ..two },
+    ];
+    for manifest in unordered {
+        assert_eq!(Manifest::decode(&manifest.encode()), Err(ManifestFault::Damaged), "{manifest:?}");
+    }
+}
