@@ -8,6 +8,7 @@ tests/failing_disk.py, which needs none, remains. `--megabytes N` is the size of
 """
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -25,6 +26,8 @@ PAYLOAD = b"x" * 1000
 INSIDE = "LONGSHORE_TEST_MOUNTS"
 FLAGS = ["--segment-bytes", "64kb", "--compact-after", "1mb", "--history", "none"]
 FULL = "disk is full: failed to "
+# More than the reserve has room for.
+ATTEMPTS = 3_000
 
 
 def full(reply):
@@ -97,18 +100,31 @@ def fill(client, books):
 
 
 def use_up(client, books):
-    """Leases and releases until one class after the other is refused. Their messages."""
-    leases, ends = None, None
-    while ends is None:
-        if leases is None:
-            leases = books.lease(client)
-        if books.held:
-            ends = books.release(client)
-        elif leases is not None:
-            ends = client.pipeline([["JOB.CANCEL", 10**15]])[0]
-            ends = ends if ends.word == "FULL" else None
-    assert leases is not None, "settlements were refused before leases"
-    return leases, ends
+    """Has one class after the other refused: leases by leasing and releasing, then what sets a queue and what ends work,
+    large requests before small ones. The messages."""
+
+    def request(*words):
+        reply = client.pipeline([words])[0]
+        if full(reply):
+            return reply
+        assert not isinstance(reply, ReplyError), reply.text
+        return None
+
+    def leased_and_released(_):
+        refusal = books.lease(client)
+        if refusal is None:
+            assert books.release(client) is None, "settlements were refused before leases"
+        return refusal
+
+    leases = refused(leased_and_released)
+    free = sorted(books.there.difference(books.held))
+    refused(lambda at: request("QUEUE.SET", QUEUE, json.dumps({"lease_ms": 30_001 + at})))
+    return leases, refused(lambda at: request("JOB.CANCEL", free[at]))
+
+
+def refused(attempt):
+    """What refused an attempt in the end."""
+    return next(refusal for at in range(ATTEMPTS) if (refusal := attempt(at)))
 
 
 def run(megabytes):
@@ -173,10 +189,10 @@ def purge(client, books):
         return all(one["state"] == "finished" for one in client.json("OPERATION.LIST"))
 
     until(ended, "the jobs are removed", pause_s=0.1)
-    left = client.json("QUEUE.GET", QUEUE)["counts"]
+    counts = client.json("QUEUE.GET", QUEUE)["counts"]
     books.there = {number for number in books.there if number > keep}
     books.held = {}
-    print(f"removed all but {left['enqueued'] - left['removed']}")
+    print(f"removed all but {counts['enqueued'] - counts['removed'] - counts['aged_out']}")
 
 
 def inside(arguments):
