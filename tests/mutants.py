@@ -22,7 +22,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
-from planted import ROOT, Tree, Unusable, nextest  # noqa: E402
+from planted import ROOT, NotBuilt, Tree, Unusable, nextest  # noqa: E402
 
 PACKAGE = "queue-core"
 SOURCES = [
@@ -59,12 +59,14 @@ def patch(mutant):
 
 
 def outcome(tree, file, patch):
-    """`caught`, `missed` or `unviable`, and the test that caught it."""
+    """`caught`, `missed`, `unviable` or `unclear`, and the test that caught it or what failed instead of one."""
     floor = pathlib.Path(file).relative_to(PACKAGE).parts[1]
     try:
         test = tree.caught_by(STAGES[floor], patch)
-    except Unusable:
+    except NotBuilt:
         return "unviable", None
+    except Unusable as error:
+        return "unclear", str(error)
     return ("caught", test) if test else ("missed", None)
 
 
@@ -93,17 +95,21 @@ def run(drawn, options, place):
     tree = Tree(place)
     if not options.at_once and (failing := tree.caught_by(STAGES["machine"])):
         sys.exit(f"without any change a test fails already: {failing}")
-    of = {"caught": [], "missed": [], "unviable": []}
+    of = {"caught": [], "missed": [], "unclear": [], "unviable": []}
     for name, file, patch in drawn:
-        if len(of["caught"]) + len(of["missed"]) == options.count:
+        if viable(of) == options.count:
             break
         word, test = outcome(tree, file, patch)
         of[word].append(name)
         print(f"{word}  {name}" + (f"\n    {test}" if test else ""), flush=True)
-    viable = len(of["caught"]) + len(of["missed"])
-    print("\n".join(["", *(f"missed  {name}" for name in of["missed"])]))
+    print("\n".join(["", *(f"{word}  {name}" for word in ("missed", "unclear") for name in of[word])]))
     print(", ".join(f"{len(names)} {word}" for word, names in of.items()))
-    return 0 if len(of["caught"]) >= CAUGHT_AT_LEAST * viable else 1
+    return 0 if len(of["caught"]) >= CAUGHT_AT_LEAST * viable(of) else 1
+
+
+def viable(of):
+    """How many count: where no test failed and something else did, none has caught the change."""
+    return sum(len(names) for word, names in of.items() if word != "unviable")
 
 
 if __name__ == "__main__":

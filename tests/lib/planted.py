@@ -2,13 +2,18 @@
 
 For the two scripts that show that the tests can fail: `defects/run` and `tests/mutants.py`. The working tree is never
 touched. The build is the tests' own, with less optimisation: compiling is most of the work here.
+
+A test has caught a change only if it says so: a runner names the test, a script prints the line that it fails with, or
+the tests come to no end. What fails in any other way says nothing about the tests, and is told as such.
 """
 
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
@@ -21,15 +26,30 @@ ENVIRONMENT = {
 }
 # The scripts look for the programs in the tree that they stand in.
 ENVIRONMENT.pop("CARGO_TARGET_DIR", None)
+# nextest names a test that fails, hangs, or dies.
 FAILED_TEST = re.compile(r"^ *(?:FAIL|TIMEOUT|ABORT|SIG\w+|LEAK-FAIL) \[[^]]*\] +(?:\([^)]*\) +)?(\S.*?) *$", re.MULTILINE)
+# What the scripts print for a case that fails, and what an assertion or a client's call ends them with.
+ENDED_BY = r"(?:[\w.]+\.)?(?:AssertionError|ReplyError|Disconnected|TimeoutExpired)\b"
+FAILED_LINE = re.compile(rf"^((?:FAULT |fault: |{ENDED_BY}).*)$", re.MULTILINE)
+BUILD_SECONDS = 1_800
+# nextest ends a test that hangs long before that, and names it.
+TEST_SECONDS = 1_200
+# Enough for programs that end when they are asked to; nextest gives its tests ten seconds.
+GRACE_SECONDS = 30
+# With less, a failure may be that of a build or a test without room.
+FREE_BYTES = 2 << 30
 
 
 class Unusable(Exception):
-    """A change that says nothing about the tests: it cannot be planted, or does not compile."""
+    """A change that says nothing about the tests: it cannot be planted, or what fails is no test."""
+
+
+class NotBuilt(Unusable):
+    """It does not compile."""
 
 
 class Stage:
-    """A build, and the tests after it: what fails first has caught the change."""
+    """A build, and the tests after it: what fails first has caught the change. Each with what finds that in its output."""
 
     def __init__(self, build, *tests):
         self.build, self.tests = build, tests
@@ -38,7 +58,14 @@ class Stage:
 def nextest(*scope):
     """The tests of a scope, which end with the first that fails."""
     run = ["cargo", "nextest", "run", "--release", "--all-features", *scope]
-    return Stage([*run, "--no-run"], [*run, "--max-fail=1:immediate", "--status-level=fail", "--final-status-level=none"])
+    tests = [*run, "--max-fail=1:immediate", "--status-level=fail", "--final-status-level=none"]
+    return Stage([*run, "--no-run"], (tests, FAILED_TEST))
+
+
+def scripts(*commands):
+    """Scripts that start the programs."""
+    build = ["cargo", "build", "--release", "--all-features", "--workspace", "--bins"]
+    return Stage(build, *((command, FAILED_LINE) for command in commands))
 
 
 class Tree:
@@ -76,28 +103,54 @@ class Tree:
 
     def _first_failure(self, stages):
         for stage in stages:
-            built, said = self._run(stage.build)
-            if not built:
-                raise Unusable(f"it does not compile:\n{said}")
-            for command in stage.tests:
-                passed, said = self._run(command)
-                if not passed:
-                    found = FAILED_TEST.search(said)
-                    return found.group(1) if found else " ".join(command)
+            code, said = self._run(stage.build, BUILD_SECONDS)
+            if code != 0:
+                why = "its build does not end" if code is None else "it does not compile"
+                raise NotBuilt(f"{why}:\n{said}")
+            for command, failed in stage.tests:
+                if caught := self._failure(command, failed):
+                    return caught
         return None
 
-    def _run(self, command):
-        done = subprocess.run(
-            command,
-            cwd=self.place,
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        return done.returncode == 0, done.stdout
+    def _failure(self, command, failed):
+        """What fails of a command's tests, in their own words."""
+        code, said = self._run(command, TEST_SECONDS)
+        if code == 0:
+            return None
+        if code is None:
+            return f"no end within {TEST_SECONDS} s: {' '.join(command)}"
+        if found := failed.search(said):
+            return found.group(1) if failed is FAILED_TEST else f"{' '.join(command)}: {found.group(1)[:300]}"
+        raise Unusable(f"`{' '.join(command)}` failed with code {code}, and names no test:\n{said[-2_000:]}")
+
+    def _run(self, command, seconds):
+        """A command's exit code, or `None` if it did not end in time; and what it printed."""
+        if shutil.disk_usage(self.place).free < FREE_BYTES:
+            raise Unusable(f"less than {FREE_BYTES >> 30} GiB are free in {self.place}")
+        # A file, not a pipe: what a program left behind would hold a pipe open.
+        with tempfile.TemporaryFile() as output:
+            ways = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+            running = subprocess.Popen(command, cwd=self.place, env=ENVIRONMENT, start_new_session=True, **ways)
+            try:
+                code = running.wait(seconds)
+            except subprocess.TimeoutExpired:
+                code = None
+            finally:
+                end(running)
+            output.seek(0)
+            return code, output.read().decode(errors="replace")
+
+
+def end(running):
+    """Ends what still runs of a command: first asked for, so that it can end its own programs."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(running.pid, number)
+            running.wait(GRACE_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def apply(patch, place, *options):
