@@ -32,7 +32,7 @@ def begin_traced(server, inject):
     strace = ["strace", "--follow-forks", "--quiet=all", "--output", trace, f"--trace={inject.split(':')[0]}"]
     process = Process([*strace, f"--inject={inject}", *command], server.log, stdout=subprocess.PIPE)
     server.process = process
-    line = process.process.stdout.readline().decode()
+    line = process.line()
     assert LISTENS in line, f"the server did not start: {line!r}"
     server.port = int(re.search(r"127\.0\.0\.1:(\d+)", line)[1])
     until(server._serves, "the server serves")
@@ -44,7 +44,7 @@ def end_traced(server, how):
     tracer = server.process.process.pid
     children = pathlib.Path(f"/proc/{tracer}/task/{tracer}/children").read_text().split()
     os.kill(int(children[0]), how)
-    return server.process._ended()
+    return server.process.ended()
 
 
 def enqueue_all(client, count):
@@ -72,7 +72,7 @@ def check_final(inject, number):
                 assert isinstance(late, ReplyError) and late.word == "UNKNOWN", late
             except Disconnected:
                 pass
-        code = server.process._ended()
+        code = server.process.ended()
         assert code == 5, f"exit code {code}"
         # One of them failed, and nothing was tried again on that file.
         failed = [line for line in trace.read_text().splitlines() if "(INJECTED)" in line]

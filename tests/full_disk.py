@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 
-from longshore import Home, balanced, until  # noqa: E402
+from longshore import PATIENCE_S, Home, balanced, until  # noqa: E402
 from resp import ReplyError  # noqa: E402
 
 QUEUE = "q"
@@ -86,8 +86,9 @@ class Books:
 
 def fill(client, books):
     """Enqueues until the disk stays full: what compaction can make room for is accepted again."""
-    quiet_since, refusal = None, None
+    quiet_since, refusal, begin = None, None, time.monotonic()
     while quiet_since is None or time.monotonic() - quiet_since < 2.5:
+        assert time.monotonic() < begin + 2 * PATIENCE_S, f"the disk is not full with {len(books.there)} jobs"
         before = len(books.there)
         refusal = books.enqueue(client, 50) or refusal
         if len(books.there) > before:
@@ -129,44 +130,52 @@ def refused(attempt):
 
 def run(megabytes):
     with Home("full-disk") as home:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", home.path], check=True)
-        server, books = home.server(*FLAGS), Books()
-        # The server's messages are not to be lost to its full disk.
-        server.log = pathlib.Path(os.environ[INSIDE]) / "server.log"
-        server.start()
-        with server.client() as client:
-            books.enqueue(client, 1)
-            refusal = fill(client, books)
-            print(f"{len(books.there)} jobs of {len(PAYLOAD)} bytes on {megabytes} MiB, then: {refusal.text}")
-            assert books.lease(client, 10) is None, "leases go on"
-            assert books.release(client) is None, "settlements go on"
-            # Nothing but this test may take room, or give it.
-            left = shutil.disk_usage(home.path).free
-            (home.path / "others").write_bytes(b"o" * left)
-            leases, ends = use_up(client, books)
-            print(f"then leases: {leases.text}\nthen all: {ends.text}")
-            assert client.json("STATS")["counts"]["enqueued"] == len(books.there), "reads go on"
-            books.check(client)
-        for _ in range(3):
-            server.kill()
-            server.start()
-            with server.client() as client:
-                books.check(client)
-                assert full(books.enqueue(client, 1)) or True
-        (home.path / "others").unlink()
-        with server.client() as client:
-            purge(client, books)
-            until(lambda: not books.enqueue(client, 1), "new jobs are accepted again", pause_s=0.1)
-            books.check(client)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", home.path]
+        subprocess.run(mount, check=True, timeout=PATIENCE_S)
+        try:
+            on_full_disk(home, megabytes)
+        finally:
+            home.end()
+            subprocess.run(["umount", home.path], check=True, timeout=PATIENCE_S)
+
+
+def on_full_disk(home, megabytes):
+    server, books = home.server(*FLAGS), Books()
+    # The server's messages are not to be lost to its full disk.
+    server.log = pathlib.Path(os.environ[INSIDE]) / "server.log"
+    server.start()
+    with server.client() as client:
+        books.enqueue(client, 1)
+        refusal = fill(client, books)
+        print(f"{len(books.there)} jobs of {len(PAYLOAD)} bytes on {megabytes} MiB, then: {refusal.text}")
+        assert books.lease(client, 10) is None, "leases go on"
+        assert books.release(client) is None, "settlements go on"
+        # Nothing but this test may take room, or give it.
+        left = shutil.disk_usage(home.path).free
+        (home.path / "others").write_bytes(b"o" * left)
+        leases, ends = use_up(client, books)
+        print(f"then leases: {leases.text}\nthen all: {ends.text}")
+        assert client.json("STATS")["counts"]["enqueued"] == len(books.there), "reads go on"
+        books.check(client)
+    for _ in range(3):
         server.kill()
         server.start()
         with server.client() as client:
             books.check(client)
-        assert server.stop() == 0
-        levels = server.log.read_text()
-        for words in ("new work is refused", "new work and leases are refused", "there is room on the disk again"):
-            assert words in levels, f"the log does not say: {words}"
-        subprocess.run(["umount", home.path], check=True)
+            assert full(books.enqueue(client, 1)) or True
+    (home.path / "others").unlink()
+    with server.client() as client:
+        purge(client, books)
+        until(lambda: not books.enqueue(client, 1), "new jobs are accepted again", pause_s=0.1)
+        books.check(client)
+    server.kill()
+    server.start()
+    with server.client() as client:
+        books.check(client)
+    assert server.stop() == 0
+    levels = server.log.read_text()
+    for words in ("new work is refused", "new work and leases are refused", "there is room on the disk again"):
+        assert words in levels, f"the log does not say: {words}"
 
 
 def purge(client, books):
@@ -203,12 +212,13 @@ def inside(arguments):
         environment = {**os.environ, INSIDE: str(logs.path)}
         probe = ["sh", "-c", f"mount -t tmpfs -o size=1m tmpfs {logs.path}"]
         space = ["unshare", "--mount", *user]
-        asked = subprocess.run([*space, *probe], capture_output=True, check=False)
+        asked = subprocess.run([*space, *probe], capture_output=True, check=False, timeout=PATIENCE_S)
         if asked.returncode != 0:
             why = asked.stderr.decode().strip()
             print(f"no file system can be mounted here ({why}): a full disk is met by tests/failing_disk.py alone")
             return 0
-        return subprocess.run([*space, sys.executable, __file__, *arguments], env=environment, check=False).returncode
+        command = [*space, sys.executable, __file__, *arguments]
+        return subprocess.run(command, env=environment, check=False, timeout=20 * PATIENCE_S).returncode
 
 
 def main():

@@ -48,7 +48,7 @@ def all_mutants():
     files = [argument for source in SOURCES for argument in ("--file", f"{PACKAGE}/src/{source}")]
     command = ["cargo", "mutants", "--list", "--json", "--diff", "--package", PACKAGE, "--all-features"]
     command += [*files, "--exclude", f"{PACKAGE}/src/{CHECKS}"]
-    listed = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    listed = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout)
     return sorted((mutant["name"], mutant["file"], patch(mutant)) for mutant in listed)
 
 

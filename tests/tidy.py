@@ -17,7 +17,7 @@ SWITCHED_OFF = re.compile(r"#!?\[(cfg_attr\(.*)?allow\(")
 
 def tracked_files():
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    return [name for name in subprocess.check_output(command, text=True).split("\0") if name]
+    return [name for name in subprocess.check_output(command, text=True, timeout=60).split("\0") if name]
 
 
 def faults_of_line(name, line):

@@ -9,6 +9,7 @@ import socket
 import threading
 
 CHUNK_BYTES = 4_096
+PATIENCE_S = 60.0
 
 
 class Gate:
@@ -22,7 +23,7 @@ class Gate:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"longshore://127.0.0.1:{self.listener.getsockname()[1]}"
         self.pairs = []
-        self.threads = [threading.Thread(target=self._accept)]
+        self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
 
     def __enter__(self):
@@ -30,10 +31,10 @@ class Gate:
 
     def __exit__(self, *_):
         self._close([self.listener])
-        self.threads[0].join()
+        self.threads[0].join(PATIENCE_S)
         self._close(self.pairs)
         for thread in self.threads:
-            thread.join()
+            thread.join(PATIENCE_S)
 
     def open(self):
         """Ends the connections that there are; new ones pass unhindered."""
@@ -49,7 +50,7 @@ class Gate:
                 pass  # It is closed already.
             one.close()
 
-    def wait(self, patience_s=60.0):
+    def wait(self, patience_s=PATIENCE_S):
         """Waits until something is held back."""
         if not self.held.wait(patience_s):
             raise AssertionError(f"{self.passed} bytes passed in {patience_s:.0f} s, and not {self.after}")
@@ -61,13 +62,14 @@ class Gate:
             except OSError:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self.target))
+                server = socket.create_connection(("127.0.0.1", self.target), PATIENCE_S)
             except OSError:
                 client.close()
                 continue
+            server.settimeout(None)  # Its silence is no fault: what is held back waits until the gate closes.
             self.pairs += [client, server]
             for source, target, passes in ((client, server, self._request), (server, client, self._reply)):
-                thread = threading.Thread(target=self._pump, args=(source, target, passes))
+                thread = threading.Thread(target=self._pump, args=(source, target, passes), daemon=True)
                 self.threads.append(thread)
                 thread.start()
 

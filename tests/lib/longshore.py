@@ -1,15 +1,18 @@
 """Starts the real programs for tests, on free ports of the loopback, and ends them again by their process ids.
 
 Looks for the programs in this repository's release folder. A test uses `Home` as a context: whatever was started in it
-is ended with it, and its folder removed, unless the test failed; then the folder stays and is named.
+is ended with it, and its folder removed. Only where an assertion failed the folder stays, as evidence, and is named.
+Invariant: nothing here waits without an end, so that a program that hangs fails its test.
 """
 
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -59,15 +62,21 @@ class Process:
     def kill(self):
         """kill -9, and waits for the end. A program that had ended by itself before was not killed, but fell."""
         self.process.send_signal(signal.SIGKILL)
-        code = self._ended()
+        code = self.ended()
         assert code == -signal.SIGKILL, f"ended by itself with {code}: {tail(self.log)}"
 
     def stop(self):
         """SIGTERM, and the exit code."""
         self.process.terminate()
-        return self._ended()
+        return self.ended()
 
-    def _ended(self):
+    def line(self):
+        """The next line of its output; an empty one at its end, or where none comes in time."""
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
+        return self.process.stdout.readline().decode() if ready else ""
+
+    def ended(self):
+        """Waits for its end: the exit code."""
         code = self.process.wait(PATIENCE_S)
         if self.process.stdout:
             self.process.stdout.close()
@@ -101,7 +110,7 @@ class Server:
     def launch(self):
         """Starts it, and waits until it listens; it may still be recovering then."""
         self.begin()
-        line = self.process.process.stdout.readline().decode()
+        line = self.process.line()
         if LISTENS not in line:
             self.process.stop()
             raise AssertionError(f"the server did not start: {line!r}; its messages: {tail(self.log)}")
@@ -140,6 +149,8 @@ class Home:
     """A folder for one test, and all that was started there."""
 
     def __init__(self, name):
+        # Whoever ends a test early gets it ended like any other.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"longshore-{name}-"))
         self.started = []
 
@@ -147,14 +158,19 @@ class Home:
         return self
 
     def __exit__(self, kind, *_):
+        self.end()
+        if kind and issubclass(kind, AssertionError):
+            print(f"the folder of this run stays: {self.path}")
+        else:
+            remove(self.path)
+
+    def end(self):
+        """Ends whatever still runs."""
         for process in self.started:
             process = process.process if isinstance(process, Server) else process
             if process and process.running():
-                process.kill()
-        if kind is None:
-            shutil.rmtree(self.path)
-        else:
-            print(f"the folder of this run stays: {self.path}")
+                process.process.kill()
+                process.process.wait(PATIENCE_S)
 
     def server(self, *flags):
         """A server on this folder, not yet started."""
@@ -169,6 +185,15 @@ class Home:
         worker = Process(arguments, self.path / f"{name}.log", start_new_session=True)
         self.started.append(worker)
         return worker
+
+
+def remove(folder):
+    """Removes a folder, also where a test took away the right to."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(f"{path}/{name}"):
+                os.chmod(f"{path}/{name}", 0o755)
+    shutil.rmtree(folder)
 
 
 class Ended:
