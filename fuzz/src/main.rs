@@ -4,12 +4,17 @@
 //!     fuzz seeds                       adds first inputs to the corpora
 //!     fuzz replay TARGET FILE…         runs files, with every panic's message
 //!
-//! An input that fails is kept in `artifacts/TARGET/`; one that takes longer than ten seconds ends the run likewise.
+//! An input that fails is kept in `artifacts/TARGET/`, whether it panics, takes longer than ten seconds or ends the process.
+//! A run that tried fewer inputs than it must has failed, too.
 
-use std::fs;
+#![expect(clippy::disallowed_methods, reason = "what is bounded is the time of the run itself")]
+
+use std::any::Any;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +24,11 @@ use fuzz::{TARGETS, Target, seeds};
 const BYTES_MAX: usize = 64 << 10;
 /// How long one input may take.
 const CASE_MAX: Duration = Duration::from_secs(10);
+/// Changed inputs that a target must have run: it goes on for so many on a slow machine, though not for ever.
+const CASES_MIN: u64 = 500;
+const CASES_TIME_MAX: Duration = Duration::from_secs(120);
+/// Begins the arguments of the process that does the work.
+const INSIDE: &str = "inside";
 
 /// The input that is being run, and since when.
 type Case = Mutex<(Instant, Vec<u8>)>;
@@ -28,9 +38,37 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["seeds"] => write_seeds(),
         ["replay", target, files @ ..] => replay(target, files),
-        ["--seconds", seconds, targets @ ..] => run(seconds.parse().expect("--seconds takes a number"), targets),
-        targets => run(2, targets),
+        [INSIDE, seconds, targets @ ..] => run(seconds.parse().expect("--seconds takes a number"), targets),
+        ["--seconds", seconds, targets @ ..] => run_inside(seconds, targets),
+        targets => run_inside("2", targets),
     }
+}
+
+/// Runs in a process of its own: an input can end one in ways that nothing catches.
+fn run_inside(seconds: &str, targets: &[&str]) -> ExitCode {
+    let names = TARGETS.map(|(name, _)| name);
+    if let Some(unknown) = targets.iter().find(|target| !names.contains(target)) {
+        println!("{unknown} is no target: {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut child = Command::new(program).args([INSIDE, seconds]).args(targets).spawn().expect("it can be run again");
+    let status = child.wait().expect("it ends");
+    let cut_off: Vec<PathBuf> =
+        names.iter().map(|name| running(name, child.id())).filter(|file| file.exists()).collect();
+    if let Some(code) = status.code().and_then(|code| u8::try_from(code).ok()) {
+        cut_off.iter().for_each(|file| drop(fs::remove_file(file)));
+        return ExitCode::from(code);
+    }
+    println!("ended, {status}, in one of these:");
+    cut_off.iter().for_each(|file| println!("{}", file.display()));
+    println!("0 passed, 1 failed");
+    ExitCode::FAILURE
+}
+
+/// The file that holds the input which a process is running.
+fn running(target: &str, process: u32) -> PathBuf {
+    home("artifacts", target).join(format!("running-{process}"))
 }
 
 fn home(folder: &str, target: &str) -> PathBuf {
@@ -68,7 +106,7 @@ fn run(seconds: u64, targets: &[&str]) -> ExitCode {
         .collect();
     let (all, mut failed) = (threads.len(), 0);
     for (name, thread) in threads {
-        match thread.join().expect("what a target does is caught") {
+        match thread.join().unwrap_or_else(|panic| Err(format!("the runner itself: {}", said(&*panic)))) {
             Ok((corpus, cases)) => println!("{name}: {corpus} inputs of the corpus, {cases} changed ones"),
             Err(what) => {
                 println!("{name}: {what}");
@@ -80,6 +118,12 @@ fn run(seconds: u64, targets: &[&str]) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic")
+}
+
 /// Runs one target; how many inputs of its corpus and how many others, or what went wrong.
 fn run_target((name, run): Target, seed: u64, time: Duration) -> Result<(usize, u64), String> {
     let mut corpus = read_corpus(&home("corpus", name));
@@ -87,15 +131,22 @@ fn run_target((name, run): Target, seed: u64, time: Duration) -> Result<(usize, 
     corpus.push(Vec::new());
     let case = Arc::new(Case::new((Instant::now(), Vec::new())));
     watch(name, seed, Arc::downgrade(&case));
+    fs::create_dir_all(home("artifacts", name)).expect("a directory can be made");
+    let now = File::create(running(name, std::process::id())).expect("a file can be made");
     let check = |input: &[u8]| {
         *case.lock().expect("nobody panics with it") = (Instant::now(), input.to_vec());
-        catch_unwind(|| run(input)).map_err(|_| format!("seed {seed}: a panic, with {}", keep(name, input)))
+        now.set_len(input.len() as u64).and_then(|()| now.write_all_at(input, 0)).expect("it can be written");
+        let run = catch_unwind(|| run(input));
+        run.map_err(|panic| format!("seed {seed}: a panic, with {}: {}", keep(name, input), said(&*panic)))
     };
     corpus.iter().try_for_each(|input| check(input))?;
     let (mut chance, begun, mut cases) = (Chance(seed), Instant::now(), 0);
-    while begun.elapsed() < time {
+    while begun.elapsed() < time || (cases < CASES_MIN && begun.elapsed() < CASES_TIME_MAX) {
         check(&chance.change(&corpus))?;
         cases += 1;
+    }
+    if kept == 0 || cases < CASES_MIN {
+        return Err(format!("hollow: {kept} inputs of the corpus, {cases} changed ones; {CASES_MIN} must be run"));
     }
     Ok((kept, cases))
 }
