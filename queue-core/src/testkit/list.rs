@@ -349,6 +349,7 @@ macro_rules! engine_conformance {
                 a_waiter_is_woken_by_a_promotion_and_a_retry,
                 a_waiter_on_a_paused_queue_is_woken_by_the_resume,
                 a_dropped_waiter_takes_no_job_with_it,
+                who_waits_behind_a_dropped_waiter_is_served,
                 a_lease_that_waits_too_long_is_refused,
                 a_waiting_producer_gets_the_result,
                 a_waiting_producer_gets_a_job_that_is_not_kept,

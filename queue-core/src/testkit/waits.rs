@@ -159,6 +159,17 @@ pub async fn a_dropped_waiter_takes_no_job_with_it(rig: &Rig) {
     assert_eq!(rig.job(number).await.stalls, 0);
 }
 
+pub async fn who_waits_behind_a_dropped_waiter_is_served(rig: &Rig) {
+    let first = start(rig, "q").await;
+    let second = start(rig, "q").await;
+    first.abort();
+    assert!(first.await.is_err_and(|ended| ended.is_cancelled()), "nobody waits there any more");
+    let number = rig.add("q").await;
+    // A server may learn only now that the first is gone.
+    rig.until("the job reaches who still waits", async || second.is_finished()).await;
+    assert_eq!(numbers(second).await, [number]);
+}
+
 pub async fn a_lease_that_waits_too_long_is_refused(rig: &Rig) {
     let error = waiting_lease(rig, order("q", 1), 3_600_001).await.expect_err("longer than an hour");
     assert_eq!(error.word, Word::BadArg);

@@ -124,6 +124,41 @@ fn a_snapshot_takes_the_place_of_a_damaged_one_only_once_it_was_read_back() {
 }
 
 #[test]
+fn a_snapshot_is_rebuilt_only_as_the_state_that_the_damaged_one_names() {
+    let mut files = store().files.clone();
+    let newest = names("", "snapshot-").pop().expect("two");
+    let content = files.get_mut(&newest).expect("it is there");
+    content[32] ^= 1;
+    let checksum = crc32c::crc32c(&content[..60]);
+    content[60..64].copy_from_slice(&checksum.to_le_bytes());
+    let disk = SimDisk::with_files(files.clone());
+    let plan = offline(&disk).plan(Choice::RebuildSnapshot, &mut |_| {});
+    let repair = offline(&disk).apply(Choice::RebuildSnapshot, &mut |_| {});
+    for outcome in [plan, repair] {
+        let error = outcome.expect_err("the log comes to another state");
+        assert!(error.message.contains("does not come to the state that the damaged snapshot names"), "{error}");
+    }
+    assert_eq!(disk.files(), files, "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_snapshot_counts_only_once_it_was_read_back() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::new(BEGIN_MS)));
+    live(&disk, &clock, 0).await;
+    let storage = FaultyStorage::new(disk.clone());
+    // There is no other snapshot yet that could be read.
+    storage.plan().fail_only("snapshot-");
+    storage.plan().fail_after(Call::Read, 0);
+    compact(storage.clone(), OPTIONS).expect_err("it cannot be read back");
+    assert!(
+        !disk.files().keys().any(|name| name.starts_with("snapshot-") && !name.ends_with(".new")),
+        "it has no name"
+    );
+    storage.plan().heal();
+    assert_ne!(compact(storage, OPTIONS).expect("the log is what it was").snapshot_bytes, 0);
+}
+
+#[test]
 fn a_stray_segment_is_one_finding() {
     let mut files = store().files.clone();
     files.insert("4294967295.segment".into(), vec![7; 100]);
