@@ -62,6 +62,16 @@ def nextest(*scope):
     return Stage([*run, "--no-run"], (tests, FAILED_TEST))
 
 
+def library(floors):
+    """The tests of queue-core for a change on these floors of it: what is likeliest to notice it comes first, and only
+    what is needed is built."""
+    unit = nextest("--package", "queue-core", "--lib")
+    behaviour = nextest("--package", "queue-core", "--test", "conformance", "--test", "model")
+    others = "not (kind(lib) + binary(conformance) + binary(model))"
+    rest = nextest("--package", "queue-core", "--tests", "--filterset", others)
+    return [behaviour, unit, rest] if "machine" in floors else [unit, rest, behaviour]
+
+
 def scripts(*commands):
     """Scripts that start the programs."""
     build = ["cargo", "build", "--release", "--all-features", "--workspace", "--bins"]
