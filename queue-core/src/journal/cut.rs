@@ -168,7 +168,6 @@ fn rewrite_tail<F: StorageFile>(
     last.window.pieces(from, offset(end), |file, piece, at| file.write_at(piece, at))?;
     let torn = used.saturating_sub(offset(end));
     write_zeros(last.window.file(), offset(end), torn)?;
-    last.window.forget();
     last.window.file().sync()
 }
 

@@ -52,11 +52,6 @@ impl<F: StorageFile> Window<F> {
         self.bound = offset.min(self.length);
     }
 
-    /// Forgets what was read, because the file may have changed since.
-    pub(super) fn forget(&mut self) {
-        self.buffer.clear();
-    }
-
     /// The `bytes` bytes from `offset` on; fewer only at the file's end or bound.
     pub(super) fn slice(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
         let bytes = usize::try_from(self.bound.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes);

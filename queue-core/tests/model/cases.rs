@@ -380,7 +380,10 @@ fn what_jobs_take_is_counted() {
     let tags = (0..32).map(|at| format!("{at:0255}")).collect();
     let tagged = each(JobOptions { tags, ..JobOptions::default() });
     assert!((32 * 255..40 * 255).contains(&tagged), "{tagged} bytes");
+    let waiting = store.machine.row_bytes();
     let leased = lease(&mut store, BEGIN, "q", 1_000);
+    let runs = (store.machine.row_bytes() - waiting) / 1_000;
+    assert!((150..400).contains(&runs), "{runs} bytes for what a job that runs has beside");
     complete(&mut store, &leased);
     let full = store.machine.row_bytes();
     let all = Command::StartOperation { verb: BulkVerb::Remove, filter: JobFilter::default() };
