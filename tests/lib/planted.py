@@ -3,8 +3,9 @@
 For the two scripts that show that the tests can fail: `defects/run` and `tests/mutants.py`. The working tree is never
 touched. The build is the tests' own, with less optimisation: compiling is most of the work here.
 
-A test has caught a change only if it says so: a runner names the test, a script prints the line that it fails with, or
-the tests come to no end. What fails in any other way says nothing about the tests, and is told as such.
+A test has caught a change only if it says so: a runner names the test, which fails again when it is run alone, a script
+prints the line that it fails with, or the tests come to no end. What fails in any other way says nothing about the tests,
+and is told as such.
 """
 
 import os
@@ -36,6 +37,8 @@ BUILD_SECONDS = 1_800
 TEST_SECONDS = 1_200
 # Enough for programs that end when they are asked to; nextest gives its tests ten seconds.
 GRACE_SECONDS = 30
+# How often a test may fail that passes alone.
+TRIES = 3
 # With less, a failure may be that of a build or a test without room.
 FREE_BYTES = 2 << 30
 
@@ -49,17 +52,54 @@ class NotBuilt(Unusable):
 
 
 class Stage:
-    """A build, and the tests after it: what fails first has caught the change. Each with what finds that in its output."""
+    """A build, and the tests after it: what fails first has caught the change."""
 
     def __init__(self, build, *tests):
         self.build, self.tests = build, tests
 
 
-def nextest(*scope):
+class Nextest:
     """The tests of a scope, which end with the first that fails."""
-    run = ["cargo", "nextest", "run", "--release", "--all-features", *scope]
-    tests = [*run, "--max-fail=1:immediate", "--status-level=fail", "--final-status-level=none"]
-    return Stage([*run, "--no-run"], (tests, FAILED_TEST))
+
+    def __init__(self, scope, among):
+        self.scope = scope
+        self.command = self.only(among)
+
+    def only(self, among):
+        run = ["cargo", "nextest", "run", "--release", "--all-features", *self.scope, "--filterset", among]
+        return [*run, "--max-fail=1:immediate", "--status-level=fail", "--final-status-level=none"]
+
+    def failed(self, said):
+        found = FAILED_TEST.search(said)
+        return found and found.group(1)
+
+    def again(self, failed):
+        """The one test alone, if it is one: on a busy machine one may fail that waits for something."""
+        named = re.fullmatch(r"(\S+) (\S+)", failed)
+        return named and self.only(f"binary_id(={named[1]}) & test(={named[2]})")
+
+
+class Script:
+    """A script that starts the programs. It does many things in an order of its own: none can be done again alone."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def failed(self, said):
+        found = FAILED_LINE.search(said)
+        return found and f"{' '.join(self.command)}: {found.group(1)[:300]}"
+
+    def again(self, _failed):
+        return None
+
+
+def nextest(*scope, among="all()"):
+    return Stage(["cargo", "nextest", "run", "--release", "--all-features", *scope, "--no-run"], Nextest(scope, among))
+
+
+def scripts(*commands):
+    build = ["cargo", "build", "--release", "--all-features", "--workspace", "--bins"]
+    return Stage(build, *map(Script, commands))
 
 
 def library(floors):
@@ -68,14 +108,8 @@ def library(floors):
     unit = nextest("--package", "queue-core", "--lib")
     behaviour = nextest("--package", "queue-core", "--test", "conformance", "--test", "model")
     others = "not (kind(lib) + binary(conformance) + binary(model))"
-    rest = nextest("--package", "queue-core", "--tests", "--filterset", others)
+    rest = nextest("--package", "queue-core", "--tests", among=others)
     return [behaviour, unit, rest] if "machine" in floors else [unit, rest, behaviour]
-
-
-def scripts(*commands):
-    """Scripts that start the programs."""
-    build = ["cargo", "build", "--release", "--all-features", "--workspace", "--bins"]
-    return Stage(build, *((command, FAILED_LINE) for command in commands))
 
 
 class Tree:
@@ -117,20 +151,28 @@ class Tree:
             if code != 0:
                 why = "its build does not end" if code is None else "it does not compile"
                 raise NotBuilt(f"{why}:\n{said}")
-            for command, failed in stage.tests:
-                if caught := self._failure(command, failed):
+            for tests in stage.tests:
+                if caught := self._failure(tests):
                     return caught
         return None
 
-    def _failure(self, command, failed):
-        """What fails of a command's tests, in their own words."""
+    def _failure(self, tests):
+        """What fails of some tests, in their own words."""
+        for _ in range(TRIES):
+            failed = self._fails(tests, tests.command)
+            again = failed and tests.again(failed)
+            if not again or self._fails(tests, again):
+                return failed
+        raise Unusable(f"it failed {TRIES} times, and passed when it was tried again: {failed}")
+
+    def _fails(self, tests, command):
         code, said = self._run(command, TEST_SECONDS)
         if code == 0:
             return None
         if code is None:
             return f"no end within {TEST_SECONDS} s: {' '.join(command)}"
-        if found := failed.search(said):
-            return found.group(1) if failed is FAILED_TEST else f"{' '.join(command)}: {found.group(1)[:300]}"
+        if failed := tests.failed(said):
+            return failed
         raise Unusable(f"`{' '.join(command)}` failed with code {code}, and names no test:\n{said[-2_000:]}")
 
     def _run(self, command, seconds):
