@@ -2,7 +2,8 @@
 //!
 //! A job's log lines stand before its settlement, since a spent token logs nothing. A batch is kept until it is
 //! answered, so that it can be sent again: a settlement that counted already is answered `already`. Log lines may then
-//! stand twice, which is better than not at all.
+//! stand twice, which is better than not at all. An engine without room takes or refuses a call's settlements together: so
+//! fewer of them are sent, down to one, until what is left of its room is enough.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,11 +54,21 @@ impl Ended {
 }
 
 /// What is to be sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Batch {
     logs: Vec<(LeaseRef, Vec<LogLine>)>,
     ended: Vec<Ended>,
     bytes: usize,
+    /// How many settlements the engine had room for, and as many again, as far as is known.
+    most: usize,
+    /// Whether the last log lines found no room: that is said once.
+    lines_refused: bool,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { logs: Vec::new(), ended: Vec::new(), bytes: 0, most: SETTLEMENTS, lines_refused: false }
+    }
 }
 
 /// What became of a batch.
@@ -67,8 +78,10 @@ pub(crate) struct Answered {
     pub(crate) counted: Vec<Ended>,
     /// Settlements that were refused for good.
     pub(crate) refused: Vec<(Ended, Error)>,
-    /// Settlements to send again: the engine has no room for them now.
+    /// Settlements to send again: the engine has no room for them now, or did not say what became of them.
     pub(crate) again: Vec<Ended>,
+    /// Fewer at once may find room: nothing is to be waited for.
+    pub(crate) send_less: bool,
     /// New jobs.
     pub(crate) leased: Vec<LeasedJob>,
 }
@@ -78,9 +91,14 @@ impl Batch {
         self.logs.is_empty() && self.ended.is_empty()
     }
 
-    /// Whether another settlement or log fits.
+    /// Whether another log fits.
     pub(crate) fn has_room(&self) -> bool {
         self.ended.len() < SETTLEMENTS && self.bytes < BYTES
+    }
+
+    /// Whether another settlement fits.
+    pub(crate) fn may_settle(&self) -> bool {
+        self.has_room() && self.ended.len() < self.most
     }
 
     /// How many settlements it holds.
@@ -120,23 +138,41 @@ impl Batch {
     /// Empties the batch by the engine's answers to [`Batch::commands`].
     pub(crate) fn answered(&mut self, answers: Vec<Answer>) -> Answered {
         let mut answers = answers.into_iter();
-        for ((lease, _), answer) in std::mem::take(&mut self.logs).iter().zip(&mut answers) {
-            if let Err(error) = answer {
-                tracing::debug!(job = %lease.number, "log lines were not stored: {error}");
-            }
-        }
+        self.logged(answers.by_ref().take(self.logs.len()));
         self.bytes = 0;
         let ended = std::mem::take(&mut self.ended);
         if ended.is_empty() {
             return Answered::default();
         }
-        sort(ended, answers.next())
+        let asked = ended.len();
+        let (mut sorted, is_full) = sort(ended, answers.next());
+        sorted.send_less = is_full && asked > 1;
+        self.most = if is_full { (asked / 2).max(1) } else { self.most.max(2 * asked).min(SETTLEMENTS) };
+        sorted
+    }
+
+    /// What the engine said to the log lines. They are not sent again: on a full disk settlements need the room more.
+    fn logged(&mut self, answers: impl Iterator<Item = Answer>) {
+        let logs = std::mem::take(&mut self.logs);
+        let (mut stored, mut refused) = (false, false);
+        for ((lease, _), answer) in logs.iter().zip(answers) {
+            let Err(error) = answer else {
+                stored = true;
+                continue;
+            };
+            if error.word == Word::Full && !refused && !self.lines_refused {
+                tracing::warn!(word = %error.word, "log lines of jobs are dropped until the engine has room for them: {error}");
+            }
+            refused |= error.word == Word::Full;
+            tracing::debug!(job = %lease.number, "log lines were not stored: {error}");
+        }
+        self.lines_refused = refused || (self.lines_refused && !stored);
     }
 }
 
-/// Sorts settlements by what the engine said to each.
-fn sort(ended: Vec<Ended>, answer: Option<Answer>) -> Answered {
-    let mut sorted = Answered::default();
+/// Sorts settlements by what the engine said to each. Also says whether it had no room for some.
+fn sort(ended: Vec<Ended>, answer: Option<Answer>) -> (Answered, bool) {
+    let (mut sorted, mut is_full) = (Answered::default(), false);
     let (settled, leased) = match answer {
         Some(Ok(Reply::Settled { settled, leased })) if settled.len() == ended.len() => (settled, leased),
         Some(Err(error)) => (vec![Err(error); ended.len()], Vec::new()),
@@ -149,11 +185,14 @@ fn sort(ended: Vec<Ended>, answer: Option<Answer>) -> Answered {
     for (ended, settled) in ended.into_iter().zip(settled) {
         match settled {
             Ok(_) => sorted.counted.push(ended),
-            Err(error) if error.word.retry_helps() || error.word == Word::Unknown => sorted.again.push(ended),
+            Err(error) if error.word.retry_helps() || error.word == Word::Unknown => {
+                is_full |= error.word == Word::Full;
+                sorted.again.push(ended);
+            }
             Err(error) => sorted.refused.push((ended, error)),
         }
     }
-    sorted
+    (sorted, is_full)
 }
 
 #[cfg(test)]
@@ -163,6 +202,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::logged::logged;
     use crate::stop::StopSignal;
 
     fn ended(number: u64, outcome: Outcome) -> Ended {
@@ -222,6 +262,48 @@ mod tests {
         assert_eq!(numbers(&answered.again), [4]);
         assert_eq!(answered.refused.iter().map(|(_, error)| error).collect::<Vec<_>>(), [&stale]);
         assert!(batch.is_empty());
+    }
+
+    /// How many settlements go at once into `batch`, of many that wait; answered with `word`, or all of them counted.
+    fn sent(batch: &mut Batch, word: Option<Word>) -> usize {
+        let mut sent = 0;
+        while batch.may_settle() {
+            sent += 1;
+            batch.settle(ended(sent, Outcome::Release));
+        }
+        let settled = Reply::Settled { settled: vec![Ok(Settled::Counted); sent as usize], leased: Vec::new() };
+        let answered = batch.answered(vec![word.map_or(Ok(settled), |word| Err(Error::new(word, "says the test")))]);
+        assert_eq!(answered.send_less, word == Some(Word::Full) && sent > 1, "{sent}");
+        sent as usize
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_together_is_sent_in_halves_down_to_one() {
+        let mut batch = Batch::default();
+        let halves = std::array::from_fn::<_, 11, _>(|_| sent(&mut batch, Some(Word::Full)));
+        assert_eq!(halves, [1_000, 500, 250, 125, 62, 31, 15, 7, 3, 1, 1]);
+        let grown = std::array::from_fn::<_, 4, _>(|_| sent(&mut batch, None));
+        assert_eq!(grown, [1, 2, 4, 8], "it grows again once there is room");
+        assert_eq!([Word::Loading, Word::Unknown].map(|word| sent(&mut batch, Some(word))), [16, 32], "only for room");
+    }
+
+    #[tokio::test]
+    async fn dropped_log_lines_are_said_once_until_some_are_stored_again() {
+        let mut batch = Batch::default();
+        let mut log = |answer: Result<Reply, Word>| {
+            let job = ended(1, Outcome::Release);
+            job.log.push(LogSource::Out, "line");
+            batch.log(&job.log);
+            batch.answered(vec![answer.map_err(|word| Error::new(word, "says the test"))]);
+        };
+        let text = logged(|| {
+            (0..9).for_each(|_| log(Err(Word::Full)));
+            log(Err(Word::Stale));
+            log(Err(Word::Full));
+            log(Ok(Reply::Done));
+            log(Err(Word::Full));
+        });
+        assert_eq!((text.lines().count(), text.matches("are dropped until").count()), (2, 2), "{text}");
     }
 
     #[tokio::test]

@@ -66,6 +66,11 @@ impl Pauses {
         Duration::from_millis(whole / 2 + chance.number() % (whole / 2 + 1))
     }
 
+    /// Whether nothing failed since it last worked.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.tries == 0
+    }
+
     /// It worked: the next failure begins anew.
     pub(crate) const fn reset(&mut self) {
         self.tries = 0;

@@ -105,8 +105,9 @@ impl Context {
         self.engine.progress(self.lease(), json.into()).await
     }
 
-    /// Adds to the job's log, a line for each line of `text`. Returns at once; lines are stored a moment later, and in
-    /// any case before the job is settled.
+    /// Adds to the job's log, a line for each line of `text`. Returns at once; lines are stored a moment later, and before
+    /// the job is settled. They are dropped where the lease is lost, or where the engine has no room for them (a full disk
+    /// or full memory): the worker's own log says once that this begins.
     pub fn log(&self, text: impl AsRef<str>) {
         text.as_ref().lines().for_each(|line| self.log_line(LogSource::Out, line));
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use queue_core::model::{Context, LeaseRequest};
+use queue_core::model::{Context, Error, LeaseRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::attempt;
@@ -26,7 +26,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             match lease(&shared, slots).await {
                 Ok(()) => pauses.reset(),
                 Err(Missed::Changed) => {}
-                Err(Missed::Failed) => tokio::time::sleep(shared.pause(&mut pauses)).await,
+                Err(Missed::Failed(error)) => shared.pause_for("leasing", &error, &mut pauses).await,
             }
         }
     };
@@ -48,8 +48,8 @@ async fn take_slots(free: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
 enum Missed {
     /// What it asked for, or the link, is another now.
     Changed,
-    /// The engine did not answer it; the link knows why.
-    Failed,
+    /// The engine did not answer it, or has no room for leases.
+    Failed(Error),
 }
 
 /// One waiting call, and the start of what it brings.
@@ -69,8 +69,8 @@ async fn lease(shared: &Arc<Shared>, slots: Vec<OwnedSemaphorePermit>) -> Result
     let jobs = tokio::select! {
         biased;
         leased = shared.engine.lease(&context, request) => leased.map_err(|error| {
-            shared.link.down(&error);
-            Missed::Failed
+            shared.link.failed(&error);
+            Missed::Failed(error)
         })?,
         // A beat that names our leases is to come, and waits for this call's end.
         () = shared.link.wait_down() => return Err(Missed::Changed),

@@ -132,8 +132,8 @@ pub(crate) async fn extend(shared: Arc<Shared>) {
                     });
                 }
                 Err(error) => {
-                    shared.link.down(&error);
-                    tokio::time::sleep(shared.pause(&mut pauses)).await;
+                    shared.link.failed(&error);
+                    shared.pause_for("extending leases", &error, &mut pauses).await;
                 }
             }
         }

@@ -60,6 +60,8 @@ mod intake;
 mod joblog;
 mod keeper;
 mod link;
+#[cfg(test)]
+mod logged;
 mod outbox;
 mod programs;
 mod registry;

@@ -1,6 +1,6 @@
 //! The link to the engine: up or down, as the last call found it, and the log line for each change.
 //!
-//! Whoever's call fails puts it down; only a beat puts it up again: one that names every lease that this worker knows, so
+//! Whoever's call fails puts it down, unless the engine answered that it has no room: then that call alone waits. Only a beat puts it up again: one that names every lease that this worker knows, so
 //! that the engine takes back those it does not know. Until that is answered nothing else is asked, least of all for jobs.
 
 use queue_core::engine::Engine;
@@ -49,6 +49,13 @@ impl Link {
         });
     }
 
+    /// A call failed, or was refused for now.
+    pub(crate) fn failed(&self, error: &Error) {
+        if !says_later(error) {
+            self.down(error);
+        }
+    }
+
     /// A call failed. Says so when that is new, or when the reason is another kind.
     pub(crate) fn down(&self, error: &Error) {
         let changed = self.state.send_if_modified(|state| {
@@ -87,6 +94,11 @@ impl Link {
     }
 }
 
+/// Whether the engine did answer, that it has no room now: other calls may well be taken.
+pub(crate) fn says_later(error: &Error) -> bool {
+    error.word == Word::Full
+}
+
 /// Whether trying again cannot help until somebody changes the configuration.
 pub(crate) const fn is_hopeless(error: &Error) -> bool {
     matches!(error.word, Word::NoAuth | Word::NoPerm | Word::Unsupported | Word::BadArg)
@@ -100,33 +112,12 @@ pub(crate) fn is_final(engine: &dyn Engine, error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::logged::logged;
 
     #[test]
     fn each_change_is_said_once_however_often_it_is_tried() {
-        let lines = Lines::default();
-        let writer = {
-            let lines = lines.clone();
-            move || lines.clone()
-        };
-        let log = tracing_subscriber::fmt().with_writer(writer).without_time().with_ansi(false).finish();
-        tracing::subscriber::with_default(log, || {
+        let text = logged(|| {
             let (link, error) = (Link::new(), |word| Error::new(word, "refused"));
             (0..50).for_each(|_| link.down(&error(Word::Unreachable)));
             (0..50).for_each(|_| link.down(&error(Word::Loading)));
@@ -138,8 +129,9 @@ mod tests {
             link.unsure();
             assert!(!link.is_up());
             link.up();
+            link.failed(&error(Word::Full));
+            assert!(link.is_up(), "the engine answered");
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let words: Vec<_> =
             ["UNREACHABLE", "LOADING", "connected"].map(|word| text.matches(word).count()).into_iter().collect();
         assert_eq!((text.lines().count(), words), (5, vec![2, 1, 2]), "{text}");

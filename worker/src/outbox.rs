@@ -43,6 +43,11 @@ impl Outbox {
         self.wake.notify_one();
     }
 
+    /// What the engine did not take goes behind the others: of those some may be smaller.
+    fn settle_again(&self, again: Vec<Ended>) {
+        self.lock().ended.extend(again);
+    }
+
     /// A handler logged a line.
     pub(crate) fn log(&self, log: &Arc<JobLog>, source: LogSource, line: &str) {
         match log.push(source, line) {
@@ -75,7 +80,7 @@ impl Outbox {
     fn gather(&self, batch: &mut Batch) {
         let now = Instant::now();
         let mut waiting = self.lock();
-        while batch.has_room() {
+        while batch.may_settle() {
             let Some(ended) = waiting.ended.pop_front() else { break };
             batch.settle(ended);
         }
@@ -109,7 +114,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// What became of one call.
 enum Sent {
-    /// Every settlement was answered for good.
+    /// Every settlement was answered for good, or fewer of them are to be sent at once.
     Answered,
     /// It was not made.
     LinkDown,
@@ -127,8 +132,10 @@ async fn send(shared: &Arc<Shared>, batch: &mut Batch) -> Sent {
     let commands = batch.commands(shared.order(batch.settlements()));
     match shared.engine.execute(&Context::default(), commands).await {
         Ok(answers) => {
-            finish(shared, batch.answered(answers), batch);
-            if batch.is_empty() { Sent::Answered } else { Sent::Again }
+            let answered = batch.answered(answers);
+            let sent = if answered.again.is_empty() || answered.send_less { Sent::Answered } else { Sent::Again };
+            finish(shared, answered);
+            sent
         }
         Err(error) => {
             shared.link.down(&error);
@@ -139,8 +146,8 @@ async fn send(shared: &Arc<Shared>, batch: &mut Batch) -> Sent {
 
 /// Acts on what the engine said to a batch. The jobs it brought are held before the settled ones are let go, so that a
 /// worker that has them never looks idle.
-fn finish(shared: &Arc<Shared>, answered: Answered, batch: &mut Batch) {
-    let Answered { counted, refused, again, leased } = answered;
+fn finish(shared: &Arc<Shared>, answered: Answered) {
+    let Answered { counted, refused, again, leased, .. } = answered;
     let mut done = Vec::with_capacity(counted.len() + refused.len());
     for ended in counted {
         shared.observe(ended.counted());
@@ -163,5 +170,5 @@ fn finish(shared: &Arc<Shared>, answered: Answered, batch: &mut Batch) {
         attempt::start(shared, job, slot);
     }
     settled.iter().for_each(|hold| shared.held.remove(hold.lease.token));
-    again.into_iter().for_each(|ended| batch.settle(ended));
+    shared.outbox.settle_again(again);
 }

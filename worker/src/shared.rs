@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use queue_core::engine::Engine;
-use queue_core::model::{LeaseOrder, Limits};
+use queue_core::model::{Error, LeaseOrder, Limits};
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::activity::{Activity, Observer};
 use crate::chance::{Chance, Pauses, draw_order};
 use crate::held::Held;
-use crate::link::Link;
+use crate::link::{Link, says_later};
 use crate::outbox::Outbox;
 use crate::registry::Handlers;
 
@@ -68,6 +68,14 @@ impl Shared {
     /// The next of growing pauses.
     pub(crate) fn pause(&self, pauses: &mut Pauses) -> Duration {
         pauses.next(&mut self.chance.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until what failed is tried again. Says once that `what` waits for room.
+    pub(crate) async fn pause_for(&self, what: &str, error: &Error, pauses: &mut Pauses) {
+        if says_later(error) && pauses.is_first() {
+            tracing::warn!(word = %error.word, "{what} waits until the engine has room: {error}");
+        }
+        tokio::time::sleep(self.pause(pauses)).await;
     }
 
     /// Tells the observer, whose panic is its own affair: what it was told of goes on.

@@ -61,6 +61,7 @@ struct State {
     extension: Option<Extension>,
     failure: Option<Error>,
     refusal: Option<Error>,
+    full: Option<usize>,
     here: bool,
     outcomes: Vec<(JobNumber, Outcome)>,
     lines: Vec<(JobNumber, LogLine)>,
@@ -142,6 +143,11 @@ impl Desk {
         self.change(|state| state.refusal = word.map(|word| Error::new(word, "the test says so")));
     }
 
+    /// There is no room for leases, extensions and log lines, and for so many settlements in one call; `None`: for all.
+    pub(crate) fn full(&self, room: Option<usize>) {
+        self.change(|state| state.full = room);
+    }
+
     /// Holds back every call of `execute` until [`Desk::open`].
     pub(crate) fn shut(&self) {
         self.gate.forget_permits(OPEN);
@@ -206,6 +212,10 @@ impl Desk {
     }
 }
 
+fn no_room() -> Error {
+    Error::new(Word::Full, "the test says so")
+}
+
 impl State {
     fn take(&mut self, limit: u32) -> Vec<LeasedJob> {
         let count = self.ready.len().min(limit as usize);
@@ -213,6 +223,13 @@ impl State {
     }
 
     fn apply(&mut self, command: Command) -> Answer {
+        let is_taken = match (&command, self.full) {
+            (Command::Settle { settlements, .. }, Some(room)) => settlements.len() <= room,
+            (_, room) => room.is_none(),
+        };
+        if !is_taken {
+            return Err(no_room());
+        }
         Ok(match command {
             Command::Settle { settlements, then_lease } => {
                 let mut settled = Vec::new();
@@ -220,7 +237,8 @@ impl State {
                     settled.push(self.refusal.clone().map_or(Ok(Settled::Counted), Err));
                     self.outcomes.push((settlement.lease.number, settlement.outcome));
                 }
-                Reply::Settled { settled, leased: then_lease.map_or(Vec::new(), |order| self.take(order.limit)) }
+                let order = then_lease.filter(|_| self.full.is_none());
+                Reply::Settled { settled, leased: order.map_or(Vec::new(), |order| self.take(order.limit)) }
             }
             Command::Extend { leases, .. } => {
                 let extension = self.extension.clone().unwrap_or(Extension::Extended { lease_ms: 30_000 });
@@ -255,6 +273,9 @@ impl Engine for Desk {
             loop {
                 let changed = self.changed.notified();
                 self.failing()?;
+                if self.lock().full.is_some() {
+                    return Err(no_room());
+                }
                 let jobs = self.lock().take(request.order.limit);
                 if !jobs.is_empty() {
                     return Ok(jobs);

@@ -3,6 +3,7 @@
 mod daemon;
 mod desk;
 mod docs;
+mod full;
 mod memory;
 mod outcomes;
 mod programs;
