@@ -2,65 +2,28 @@
 //!
 //! A life (commits, rotations, idle times, clean and unclean stops) runs once on a disk that records every call. Then, for a
 //! crash after each call and each thing it can leave, the journal is opened on what is left and must hold the frames that
-//! were promised, whole and in order; so must what a crash during that opening leaves, and during the opening after that.
-//! The seed is drawn anew for each run and printed; `LONGSHORE_CRASH_SEED` sets it.
+//! were promised, whole and in order; so must what a crash during that opening leaves, during the opening after that, and
+//! once more. The seed is drawn anew for each run and printed; `LONGSHORE_CRASH_SEED` sets it, and `LONGSHORE_CRASH_IMAGES`
+//! how many images each test tries at least, here and wherever a test uses `journal::sim::run`.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use queue_core::journal::sim::{Call, Chance, Image, Loss, SimDisk};
+use queue_core::journal::sim::{self, Call, Chance, Loss, Plan, SimDisk, Trial};
 use queue_core::journal::{FsyncPolicy, Journal, JournalError, Options};
 
-/// Lives per policy, and the commits of each.
-const LIVES: u64 = 6;
+/// Commits of a life.
 const COMMITS: u64 = 60;
-/// Sector subsets and torn writes per point of a life; in the openings after a crash there is one of each.
-const DRAWS: usize = 2;
-/// One of so many images is also crashed while it is being opened, and one of so many of those once more.
-const RECOVERIES_EVERY: usize = 23;
-const RECOVERIES_OF_RECOVERIES_EVERY: usize = 29;
-/// What a run must reach, as a whole and in each place.
-const IMAGES_MIN: usize = 2000;
-const IMAGES_MIN_PER_PLACE: usize = 50;
+/// What is tried under each policy.
+const PLAN: Plan =
+    Plan { lives: 6, draws: 2, one_in: 1, nested_one_in: [31, 43, 43], images_min: 6_000, place_min: 50 };
 
-/// Where in a journal's life a crash hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// A frame's write arrived in part.
-    MidFrame,
-    /// The write arrived whole or not at all, and nothing synced it yet.
-    BetweenWriteAndSync,
-    /// The next segment is being allocated, synced, named, or written to first.
-    Rotation,
-    /// Everything before was synced.
-    AfterSync,
-    /// A journal is being opened after a crash.
-    Recovery,
-    /// A journal is being opened after a crash while it was being opened after a crash.
-    RecoveryOfRecovery,
-}
-
-const PLACES: [Place; 6] = [
-    Place::MidFrame,
-    Place::BetweenWriteAndSync,
-    Place::Rotation,
-    Place::AfterSync,
-    Place::Recovery,
-    Place::RecoveryOfRecovery,
-];
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Place::MidFrame => "mid-frame",
-            Place::BetweenWriteAndSync => "between write and sync",
-            Place::Rotation => "rotation",
-            Place::AfterSync => "after a sync",
-            Place::Recovery => "recovery",
-            Place::RecoveryOfRecovery => "recovery of a recovery",
-        })
-    }
-}
+/// A frame's write arrived in part.
+const MID_FRAME: &str = "mid-frame";
+/// The write arrived whole or not at all, and nothing synced it yet.
+const BETWEEN_WRITE_AND_SYNC: &str = "between write and sync";
+/// The next segment is being allocated, synced, named, or written to first.
+const ROTATION: &str = "rotation";
+/// Everything before was synced.
+const AFTER_SYNC: &str = "after a sync";
+const PLACES: [&str; 4] = [MID_FRAME, BETWEEN_WRITE_AND_SYNC, ROTATION, AFTER_SYNC];
 
 /// A record of the life: enough to notice any mix-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,17 +226,17 @@ fn go_on(life: &Life, disk: &SimDisk, found: &[Entry]) -> Result<(), String> {
 }
 
 /// Names the place that a crash after call `point` hits.
-fn place(calls: &[Call], point: usize, loss: Loss) -> Place {
-    let Some(at) = point.checked_sub(1) else { return Place::AfterSync };
+fn place(calls: &[Call], point: usize, loss: Loss) -> &'static str {
+    let Some(at) = point.checked_sub(1) else { return AFTER_SYNC };
     match &calls[at] {
         // The first write to a segment, and every call that makes one.
-        Call::Write { offset: 0, .. } => Place::Rotation,
+        Call::Write { offset: 0, .. } => ROTATION,
         Call::Write { .. } => match loss {
-            Loss::Sectors(_) | Loss::TornLastWrite(_) => Place::MidFrame,
-            Loss::Everything | Loss::Nothing => Place::BetweenWriteAndSync,
+            Loss::Sectors(_) | Loss::TornLastWrite(_) => MID_FRAME,
+            Loss::Everything | Loss::Nothing => BETWEEN_WRITE_AND_SYNC,
         },
-        Call::Sync { .. } if at > 0 && matches!(calls[at - 1], Call::Allocate { .. }) => Place::Rotation,
-        Call::Sync { .. } | Call::FailedSync { .. } => Place::AfterSync,
+        Call::Sync { .. } if at > 0 && matches!(calls[at - 1], Call::Allocate { .. }) => ROTATION,
+        Call::Sync { .. } | Call::FailedSync { .. } => AFTER_SYNC,
         Call::Create { .. }
         | Call::Truncate { .. }
         | Call::Allocate { .. }
@@ -282,59 +245,30 @@ fn place(calls: &[Call], point: usize, loss: Loss) -> Place {
         | Call::Link { .. }
         | Call::Remove { .. }
         | Call::RemoveDirectory { .. }
-        | Call::SyncDirectory { .. } => Place::Rotation,
+        | Call::SyncDirectory { .. } => ROTATION,
     }
 }
 
-/// Crashes one policy's lives everywhere; returns the images per place.
-fn crash_everywhere(policy: FsyncPolicy, seed: u64) -> Result<BTreeMap<Place, usize>, String> {
-    let mut chance = Chance(seed);
-    let mut places = BTreeMap::new();
-    for number in 0..LIVES {
-        let life = Life::live(policy, chance.draw());
-        let calls = life.disk.history();
-        for (index, image) in life.disk.images(chance.draw(), DRAWS).enumerate() {
-            let describe =
-                |error| format!("life {number}, crash after call {} ({:?}): {error}", image.point, image.loss);
-            *places.entry(place(&calls, image.point, image.loss)).or_default() += 1;
-            let (at_least, at_most) = life.bounds(image.point);
+/// Lives, and crashes that everywhere; what a first start found, every later one must find.
+fn live_and_crash(trial: &mut Trial, policy: FsyncPolicy, seed: u64) -> Result<(), String> {
+    let life = Life::live(policy, seed);
+    let calls = life.disk.history();
+    let (mut found, mut cut) = (0, Vec::new());
+    trial.crash(&life.disk, &|image| Some(place(&calls, image.point, image.loss)), &mut |crashed| {
+        if crashed.interrupted == 0 {
+            let (at_least, at_most) = life.bounds(crashed.first.point);
             assert!(policy != FsyncPolicy::Always || at_most <= at_least + 1, "one frame at a time is unacknowledged");
-            let found = check(&life, &image.disk, at_least, at_most).map_err(describe)?;
-            if index % RECOVERIES_EVERY == 0 {
-                crash_recovery(&life, &image, found, &mut chance, &mut places).map_err(describe)?;
-            }
+            found = check(&life, crashed.disk, at_least, at_most)?;
+            cut = torn_files(crashed.disk);
+            return Ok(());
         }
-    }
-    Ok(places)
-}
-
-/// Crashes the opening of `image`, and of some of what that leaves: what it found first, it must find always.
-fn crash_recovery(
-    life: &Life,
-    image: &Image,
-    found: usize,
-    chance: &mut Chance,
-    places: &mut BTreeMap<Place, usize>,
-) -> Result<(), String> {
-    let cut = torn_files(&image.disk);
-    for (index, second) in image.disk.images(chance.draw(), 1).enumerate() {
-        let describe = |error| format!("then after call {} of its opening ({:?}): {error}", second.point, second.loss);
-        *places.entry(Place::Recovery).or_default() += 1;
-        check(life, &second.disk, found, found).map_err(describe)?;
-        let kept = torn_files(&second.disk);
-        if let Some(lost) = cut.iter().find(|bytes| !kept.contains(bytes)) {
-            return Err(describe(format!("{} bytes of torn tail were cut and are not kept", lost.len())));
+        check(&life, crashed.disk, found, found)?;
+        let kept = torn_files(crashed.disk);
+        match cut.iter().find(|bytes| !kept.contains(bytes)) {
+            Some(lost) => Err(format!("{} bytes of torn tail were cut and are not kept", lost.len())),
+            None => Ok(()),
         }
-        if index % RECOVERIES_OF_RECOVERIES_EVERY == 0 {
-            for third in second.disk.images(chance.draw(), 1) {
-                *places.entry(Place::RecoveryOfRecovery).or_default() += 1;
-                check(life, &third.disk, found, found).map_err(|error| {
-                    describe(format!("then after call {} of that opening ({:?}): {error}", third.point, third.loss))
-                })?;
-            }
-        }
-    }
-    Ok(())
+    })
 }
 
 /// The torn tails that are kept beside the journal.
@@ -343,28 +277,8 @@ fn torn_files(disk: &SimDisk) -> Vec<Vec<u8>> {
     disk.files().into_iter().filter(|(name, _)| kept(name)).map(|(_, bytes)| bytes).collect()
 }
 
-/// The run's seed, printed with what it is for.
-fn seed(title: &str) -> u64 {
-    let seed = match std::env::var("LONGSHORE_CRASH_SEED") {
-        Ok(seed) => seed.parse().expect("LONGSHORE_CRASH_SEED is a decimal number"),
-        Err(_) => u64::from_le_bytes(queue_core::random::bytes()),
-    };
-    println!("{title}: seed {seed}");
-    seed
-}
-
 fn run(policy: FsyncPolicy) {
-    let seed = seed(&format!("{policy:?}"));
-    let places = crash_everywhere(policy, seed)
-        .unwrap_or_else(|error| panic!("{policy:?}: {error}\n  again: LONGSHORE_CRASH_SEED={seed}"));
-    let total: usize = places.values().sum();
-    println!("{policy:?}: {total} images");
-    for place in PLACES {
-        let images = places.get(&place).copied().unwrap_or(0);
-        println!("{policy:?}: {images:>7} {place}");
-        assert!(images >= IMAGES_MIN_PER_PLACE, "{policy:?}: only {images} images {place}, seed {seed}");
-    }
-    assert!(total >= IMAGES_MIN, "{policy:?}: only {total} images, seed {seed}");
+    sim::run(&format!("{policy:?}"), PLAN, &PLACES, &mut |trial, seed| live_and_crash(trial, policy, seed));
 }
 
 #[test]
@@ -386,7 +300,7 @@ fn no_keeps_what_was_synced_and_a_prefix_of_the_rest() {
 /// be on the disk by then.
 #[test]
 fn what_only_the_cache_held_after_a_failed_sync_is_durable_once_served() {
-    let seed = seed("failed sync");
+    let seed = sim::seed("failed sync");
     let mut chance = Chance(seed);
     for policy in [FsyncPolicy::Always, FsyncPolicy::EverySec] {
         for _ in 0..100 {
@@ -400,7 +314,7 @@ fn what_only_the_cache_held_after_a_failed_sync_is_durable_once_served() {
             let served = life.count(&found).expect("whole frames");
             drop(journal);
             let end = life.disk.calls();
-            for image in life.disk.images(chance.draw(), DRAWS).filter(|image| image.point >= failed) {
+            for image in life.disk.images(chance.draw(), PLAN.draws).filter(|image| image.point >= failed) {
                 let at_least = if image.point == end { served } else { before };
                 let outcome = check(&life, &image.disk, at_least, life.frames.len());
                 outcome.unwrap_or_else(|error| {

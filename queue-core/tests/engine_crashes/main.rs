@@ -4,8 +4,8 @@
 //! Then, for a crash after each call and each thing it can leave, the store is read back. Its state is that after a whole
 //! frame: under `always` no earlier one than was acknowledged, under every policy no earlier one than a sync that had
 //! returned covers, and where nothing was lost the last one. Time goes on, so that the engine seals and syncs by itself;
-//! while it stands still a command is one frame. `LONGSHORE_SEED` runs the same commands again; what the engine does on
-//! other threads falls elsewhere among them.
+//! while it stands still a command is one frame. The starts are crashed as well, one in another. `LONGSHORE_CRASH_SEED` runs
+//! the same commands again; what the engine does on other threads falls elsewhere among them.
 
 #[expect(dead_code, reason = "time passes evenly here")]
 #[path = "../model/draw.rs"]
@@ -15,24 +15,21 @@ mod draw;
 mod naive;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use draw::{Draw, Step};
 use naive::Model;
 use queue_core::engine::{Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
-use queue_core::journal::sim::{Call, Chance, Loss, SimDisk};
+use queue_core::journal::sim::{self, Call, Loss, Plan, SimDisk, Trial};
 use queue_core::journal::{FsyncPolicy, Journal, Options};
 use queue_core::machine::{Machine, decode};
 use queue_core::model::{Backoff, Command, Context, JobOptions, NewJob, Now};
 
 const BEGIN_MS: u64 = 1_795_000_000_000;
-/// Lives under each policy, and the commands of each.
-const LIVES: u64 = 8;
+/// Commands of a life.
 const COMMANDS: usize = 60;
-/// Sector subsets and torn writes per point.
-const DRAWS: usize = 3;
-/// What a run must reach under each policy.
-const IMAGES_MIN: usize = 2_000;
+/// What is tried under each policy.
+const PLAN: Plan =
+    Plan { lives: 8, draws: 3, one_in: 1, nested_one_in: [151, 47, 47], images_min: 3_000, place_min: 50 };
 
 /// What was known once a command was answered.
 struct Known {
@@ -202,60 +199,65 @@ fn acknowledged_frames(life: &Life, frames: &[Frame], states: &[Option<String>])
     life.acknowledged.iter().map(frames_of).collect()
 }
 
-/// Checks every image of a life; how many there were, and how many of them had to hold something.
-fn check_life(life: &Life, seed: u64, fsync: FsyncPolicy) -> (usize, usize) {
+/// What the images of a run had to hold.
+#[derive(Debug, Default)]
+struct Held {
+    /// How many were left by a crash of a life.
+    images: usize,
+    /// How many of these had a state to hold.
+    with_state: usize,
+    rotations: usize,
+}
+
+/// Crashes a life everywhere; what a first start found, every later one must find.
+fn check_life(trial: &mut Trial, life: &Life, fsync: FsyncPolicy, held: &mut Held) -> Result<(), String> {
     let history = life.disk.history();
     let frames = frames(&history);
     let states = states(life, &frames, fsync);
     let answered = acknowledged_frames(life, &frames, &states);
-    let mut chance = Chance(seed);
-    let mut crashes = life.disk.crashes();
-    let (mut images, mut held) = (0, 0);
-    loop {
-        let point = crashes.point();
+    let mut first = None;
+    trial.crash(&life.disk, &|_| Some("life"), &mut |crashed| {
+        let state = recovered(crashed.disk, fsync);
+        if crashed.interrupted > 0 {
+            let same = state == first;
+            return if same { Ok(()) } else { Err(format!("the state is {state:?}, and was {first:?} before")) };
+        }
+        let point = crashed.first.point;
         let written = frames.partition_point(|frame| frame.call < point);
         let known = life.acknowledged.partition_point(|known| known.calls <= point);
         let mut floor = synced_frames(&history, &frames, point);
         if fsync == FsyncPolicy::Always && known > 0 {
             floor = floor.max(answered[known - 1]);
         }
-        for loss in crashes.losses(&mut chance, DRAWS) {
-            let state = recovered(&crashes.image(loss), fsync);
-            let floor = if loss == Loss::Nothing { written } else { floor };
-            assert!(
-                states[floor..=written].contains(&state),
-                "seed {seed}, {fsync:?}: after call {point}, losing {loss:?}, the state is {state:?}, \
-                 which is that of none of the frames {floor} to {written}, with {known} commands acknowledged"
-            );
-            images += 1;
-            held += usize::from(floor > 0);
+        held.images += 1;
+        held.with_state += usize::from(floor > 0);
+        if crashed.first.loss == Loss::Nothing {
+            floor = written;
         }
-        if !crashes.advance() {
-            return (images, held);
+        if !states[floor..=written].contains(&state) {
+            return Err(format!(
+                "the state is {state:?}, which is that of none of the frames {floor} to {written}, with {known} commands \
+                 acknowledged"
+            ));
         }
-    }
+        first = state;
+        Ok(())
+    })
 }
 
 fn check_policy(fsync: FsyncPolicy) {
-    let set = std::env::var("LONGSHORE_SEED").ok().map(|text| text.parse().expect("LONGSHORE_SEED is a number"));
-    #[expect(clippy::disallowed_methods, reason = "every run draws other lives; a failure prints its seed")]
-    let drawn = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64 * 1_000;
-    let seeds = set.map_or(drawn..drawn + LIVES, |seed| seed..seed + 1);
-    println!("{fsync:?}: seeds {seeds:?}");
-    let (mut images, mut held, mut rotations) = (0, 0, 0);
-    for seed in seeds {
+    let mut held = Held::default();
+    sim::run(&format!("engine, {fsync:?}"), PLAN, &["life"], &mut |trial, seed| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it can be made");
         let life = runtime.block_on(live(seed, fsync));
         // Waits for what the engine does on other threads.
         drop(runtime);
-        let (all, some) = check_life(&life, seed, fsync);
-        (images, held) = (images + all, held + some);
-        let renamed = |call: &Call| matches!(call, Call::Rename { .. });
-        rotations += life.disk.history().iter().filter(|call| renamed(call)).count();
-    }
-    println!("{fsync:?}: {images} images, {held} of them with a state to hold, {rotations} rotations");
-    assert!(set.is_some() || images >= IMAGES_MIN, "only {images} images");
-    assert!(set.is_some() || held >= images / 4, "only {held} of {images} images had to hold anything");
+        let renamed = |call: &&Call| matches!(call, Call::Rename { .. });
+        held.rotations += life.disk.history().iter().filter(renamed).count();
+        check_life(trial, &life, fsync, &mut held)
+    });
+    println!("engine, {fsync:?}: {held:?}");
+    assert!(held.with_state >= held.images / 4, "only {held:?}");
 }
 
 #[test]

@@ -168,7 +168,7 @@ impl<S: Storage> Store<S> {
 mod tests {
     use super::*;
     use crate::engine::{Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
-    use crate::journal::sim::SimDisk;
+    use crate::journal::sim::{self, Plan, SimDisk};
     use crate::model::{LeaseOrder, LeaseToken, NewJob};
 
     /// When these tests' stores began.
@@ -216,26 +216,25 @@ mod tests {
         assert!(leased.len() == 30 && leased.iter().all(|job| job.token > newest && job.attempt == 1));
     }
 
-    #[tokio::test]
-    async fn whatever_a_crash_leaves_of_the_first_start_of_a_restored_store_has_no_leases() {
+    const PLAN: Plan =
+        Plan { lives: 1, draws: 2, one_in: 1, nested_one_in: [11, 37, 37], images_min: 300, place_min: 10 };
+
+    #[test]
+    fn whatever_a_crash_leaves_of_the_first_start_of_a_restored_store_has_no_leases() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it can be made");
         let clock = Arc::new(ManualClock::new(BEGIN_MS));
-        let (disk, newest) = restored(&clock).await;
-        let started = SimDisk::with_files(disk.files());
-        LocalEngine::on(started.at(Path::new("new")), options(&clock)).expect("it opens");
-        let mut images = 0;
-        for image in started.images(7, 2) {
-            let again = SimDisk::with_files(image.disk.files());
-            check_start(&image.disk, &clock, newest).await;
-            images += 1;
-            if images % 10 == 0 {
-                LocalEngine::on(again.at(Path::new("new")), options(&clock)).expect("it opens");
-                for second in again.images(images, 1) {
-                    check_start(&second.disk, &clock, newest).await;
-                    images += 1;
-                }
-            }
-        }
-        assert!(images >= 50, "only {images} images");
+        let (disk, newest) = runtime.block_on(restored(&clock));
+        let start = |disk: &SimDisk| LocalEngine::on(disk.at(Path::new("new")), options(&clock)).map(drop);
+        let _in_it = runtime.enter();
+        start(&disk).expect("it opens");
+        sim::run("first start of a restored store", PLAN, &["start"], &mut |trial, _| {
+            trial.crash(&disk, &|_| Some("start"), &mut |crashed| {
+                // What is done to look is done to another disk.
+                let copy = SimDisk::with_files(crashed.disk.files());
+                runtime.block_on(check_start(&copy, &clock, newest));
+                start(crashed.disk).map_err(|error| error.to_string())
+            })
+        });
     }
 
     #[tokio::test]

@@ -175,7 +175,7 @@ fn directory_of(call: &Call) -> &str {
 }
 
 /// The name of what is in directory `from`, once that is called `to`.
-fn moved(name: &str, from: &str, to: &str) -> Option<String> {
+pub(super) fn moved(name: &str, from: &str, to: &str) -> Option<String> {
     let rest = name.strip_prefix(from)?;
     rest.starts_with('/').then(|| format!("{to}{rest}"))
 }

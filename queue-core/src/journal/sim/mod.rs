@@ -1,11 +1,14 @@
 //! A disk in memory that remembers every call, so that a crash can be put after each.
 //!
 //! Knows nothing of journals: it keeps [`Storage`]'s contract and promises nothing beyond it. What a crash leaves is the
-//! part below, `crash`. Invariant: the calls, applied in order to what the disk began with, give its files.
+//! part below, `crash`; `nested` crashes the starts on that as well. Invariant: the calls, applied in order to what the disk
+//! began with, give its files.
 
 mod crash;
+mod nested;
 
 pub use crash::{Chance, Crashes, Image, Loss, SECTOR_BYTES};
+pub use nested::{Crashed, Plan, STARTS, Start, Trial, run, seed};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::super::faults::{Call, FaultyStorage};
-use super::super::sim::Image;
+use super::super::sim::{self, Loss, Plan};
 use super::compaction::{HISTORY, State, append_frames, compact, compact_whole, finish, names, open, open_as};
 use super::*;
 
@@ -456,13 +456,13 @@ impl Life {
         life
     }
 
-    /// What is found on an image: the journal as it was acknowledged, every backup whole or not at all.
-    fn check(&self, image: &Image) -> Result<(), String> {
-        let Image { disk, point, .. } = image;
+    /// What is found after a crash behind `point` calls: the journal as it was acknowledged, every backup whole or not at all.
+    /// Returns how many records the journal has.
+    fn check(&self, disk: &SimDisk, point: usize) -> Result<usize, String> {
         // Both opened: the journal writes, and what it shares with a backup must not change by it.
         let state = open_as(disk, self.policy).map_err(|error| error.to_string())?.2;
         self.check_prefix(&state)?;
-        let promised = self.acknowledged.iter().filter(|&&calls| calls <= *point).count();
+        let promised = self.acknowledged.iter().filter(|&&calls| calls <= point).count();
         if self.policy == FsyncPolicy::Always && state.kept.len() < promised {
             return Err(format!("{} records, {promised} were acknowledged", state.kept.len()));
         }
@@ -474,11 +474,11 @@ impl Life {
                 if state.kept.len() != *records {
                     return Err(format!("{name} has {} records of {records}", state.kept.len()));
                 }
-            } else if calls <= point {
+            } else if *calls <= point {
                 return Err(format!("{name} was made, and is gone"));
             }
         }
-        Ok(())
+        Ok(state.kept.len())
     }
 
     fn check_prefix(&self, state: &State) -> Result<(), String> {
@@ -501,26 +501,30 @@ impl Life {
     }
 }
 
+const PLAN: Plan =
+    Plan { lives: 1, draws: 2, one_in: 1, nested_one_in: [41, 53, 53], images_min: 1_500, place_min: 10 };
+
 fn crash_everywhere(policy: FsyncPolicy) {
-    let life = Life::live(policy);
-    let mut images = 0;
-    for image in life.disk.images(11, 2) {
-        let describe = |error| {
-            format!("{policy:?}: after call {} of {}, losing {:?}: {error}", image.point, life.disk.calls(), image.loss)
-        };
-        life.check(&image).unwrap_or_else(|error| panic!("{}", describe(error)));
-        images += 1;
-        if images % 25 == 0 {
-            // The starts were interrupted, too.
-            for second in image.disk.images(images, 1) {
-                let second = Image { point: image.point, ..second };
-                life.check(&second).unwrap_or_else(|error| panic!("{}", describe(format!("then: {error}"))));
-                images += 1;
-            }
-            life.check_next(&image.disk).unwrap_or_else(|error| panic!("{}", describe(error)));
-        }
-    }
-    assert!(images >= 500, "only {images} images");
+    sim::run(
+        &format!("backup, {policy:?}"),
+        PLAN,
+        &["backup", "log", "snapshot", "manifest", "removal"],
+        &mut |trial, _| {
+            let life = Life::live(policy);
+            let places = life.disk.places();
+            let mut first = 0;
+            trial.crash(&life.disk, &|image| Some(places[image.point]), &mut |crashed| {
+                let before = crashed.disk.after_power_loss(Loss::Nothing);
+                let records = life.check(crashed.disk, crashed.first.point)?;
+                if crashed.interrupted > 0 && records != first {
+                    return Err(format!("{records} records, and {first} before"));
+                }
+                first = records;
+                // On another disk, so that the calls on this one stay those of the starts.
+                if records.is_multiple_of(8) { life.check_next(&before) } else { Ok(()) }
+            })
+        },
+    );
 }
 
 #[test]
@@ -535,14 +539,14 @@ fn a_backup_shares_nothing_with_a_journal_whose_end_a_crash_takes_back() {
 }
 
 /// What a crash left of a restore: no store that opens unless it is whole, and one once it is restored again.
-fn check_restoring(disk: &SimDisk, kept: &[Kept]) -> Result<(), String> {
+fn check_restoring(disk: &SimDisk, kept: &[Kept], interrupted: usize) -> Result<(), String> {
     let new = disk.at(Path::new("new"));
     let has = |name: &str| new.open(name).is_ok();
     if has("MANIFEST") {
         let (mut journal, recovered, state) = open(&new).map_err(|error| error.to_string())?;
-        // Of an interrupted start there may be the frame below; and only behind that it is a store like any other.
+        // Of each interrupted start there may be the frame below; and only behind one it is a store like any other.
         let more = state.kept.len().saturating_sub(kept.len());
-        if !state.kept.starts_with(kept) || more > 1 || (more == 0 && !recovered.restored) {
+        if !state.kept.starts_with(kept) || more > interrupted || (more == 0 && !recovered.restored) {
             return Err(format!("it is a store, and not the backup's: {more} more, {}", recovered.restored));
         }
         append_frames(&mut journal, &mut Vec::new(), 1);
@@ -562,30 +566,20 @@ fn check_restoring(disk: &SimDisk, kept: &[Kept]) -> Result<(), String> {
     if state.kept == kept { Ok(()) } else { Err("restored again, it has something else".to_owned()) }
 }
 
+/// What follows the crash of a restore is the restore again, or a start.
+const RESTORES: Plan =
+    Plan { lives: 1, draws: 3, one_in: 1, nested_one_in: [13, 59, 59], images_min: 1_000, place_min: 5 };
+
 #[test]
 fn whatever_a_crash_leaves_of_a_restore_is_no_store_or_the_whole_one() {
     let (disk, kept) = backed_up();
     // Without the calls that made it.
     let disk = SimDisk::with_files(disk.files());
     restore(&made(&disk, "one"), &disk.at(Path::new("new")), &mut no_progress).expect("it is whole");
-    let mut images = 0;
-    for image in disk.images(3, 3) {
-        let describe =
-            |error| format!("after call {} of {}, losing {:?}: {error}", image.point, disk.calls(), image.loss);
-        check_restoring(&image.disk, &kept).unwrap_or_else(|error| panic!("{}", describe(error)));
-        images += 1;
-        if images % 5 == 0 {
-            // The restore that followed, or the start, was interrupted as well.
-            for second in image.disk.images(images, 1) {
-                check_restoring(&second.disk, &kept).unwrap_or_else(|error| {
-                    panic!(
-                        "{}",
-                        describe(format!("then after call {}, losing {:?}: {error}", second.point, second.loss))
-                    )
-                });
-                images += 1;
-            }
-        }
-    }
-    assert!(images >= 300, "only {images} images");
+    let places = disk.places();
+    sim::run("restore", RESTORES, &["log", "snapshot", "manifest", "mark of a restore", "removal"], &mut |trial, _| {
+        trial.crash(&disk, &|image| Some(places[image.point]), &mut |crashed| {
+            check_restoring(crashed.disk, &kept, crashed.interrupted)
+        })
+    });
 }

@@ -4,7 +4,7 @@
 
 use super::super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader};
 use super::*;
-use crate::journal::sim::Call;
+use crate::journal::sim::{self, Chance, Plan};
 
 pub(super) const HISTORY: u64 = 0;
 
@@ -225,61 +225,52 @@ fn a_damaged_snapshot_is_named_and_nothing_changes() {
     assert_eq!(damaged.files(), before);
 }
 
-#[test]
-fn whatever_a_crash_leaves_of_a_compaction_is_the_same_log() {
+const PLAN: Plan =
+    Plan { lives: 2, draws: 3, one_in: 1, nested_one_in: [29, 43, 43], images_min: 3_000, place_min: 20 };
+
+/// Three compactions of a journal that goes on, and after how many calls each record was acknowledged.
+fn live(chance: &mut Chance) -> (SimDisk, Vec<Kept>, Vec<usize>) {
     let disk = SimDisk::new();
     let (mut journal, ..) = open(&disk).expect("a new store opens");
-    let mut kept = Vec::new();
-    // After how many calls each record was acknowledged.
-    let mut acknowledged = Vec::new();
-    for round in 0..3 {
-        for frame in 0..14 {
-            append_frames(&mut journal, &mut kept, 1);
-            acknowledged.push(disk.calls());
-            // The journal goes on while a snapshot is made.
-            if frame == 12
-                && let Some(compaction) = journal.begin_compaction(HISTORY)
-            {
-                append_frames(&mut journal, &mut kept, 1);
-                acknowledged.push(disk.calls());
-                let compacted = compact(compaction);
-                append_frames(&mut journal, &mut kept, 1);
-                acknowledged.push(disk.calls());
-                finish(&mut journal, compacted);
-            }
+    let (mut kept, mut acknowledged) = (Vec::new(), Vec::new());
+    let mut one_more = |journal: &mut Journal<SimDisk>| {
+        append_frames(journal, &mut kept, 1);
+        acknowledged.push(disk.calls());
+    };
+    for _ in 0..3 {
+        for _ in 0..12 + chance.below(6) {
+            one_more(&mut journal);
         }
-        assert!(round == 0 || disk.history().iter().any(|call| matches!(call, Call::Remove { .. })));
+        // The journal goes on while a snapshot is made.
+        let compaction = journal.begin_compaction(HISTORY).expect("a segment is full");
+        one_more(&mut journal);
+        let compacted = compact(compaction);
+        one_more(&mut journal);
+        finish(&mut journal, compacted);
+        one_more(&mut journal);
     }
-    drop(journal);
-    let mut images = 0;
-    for image in disk.images(5, 3) {
-        let at_least = acknowledged.iter().filter(|&&calls| calls <= image.point).count();
-        let describe =
-            |error| format!("after call {} of {}, losing {:?}: {error}", image.point, disk.calls(), image.loss);
-        check_image(&image.disk, &kept, at_least).unwrap_or_else(|error| panic!("{}", describe(error)));
-        images += 1;
-        if images % 25 == 0 {
-            // The start was interrupted, too.
-            for second in image.disk.images(images, 1) {
-                check_image(&second.disk, &kept, at_least).unwrap_or_else(|error| {
-                    panic!("{}", describe(format!("then after call {} of that start: {error}", second.point)))
-                });
-                images += 1;
-            }
-        }
-    }
-    assert!(images >= 500, "only {images} images");
+    (disk, kept, acknowledged)
 }
 
-/// What a start finds is what was acknowledged, with one frame more at most.
-fn check_image(disk: &SimDisk, kept: &[Kept], at_least: usize) -> Result<(), String> {
-    let state = open(disk).map_err(|error| error.to_string())?.2;
-    let found = state.kept.len();
-    if (at_least..=at_least + 1).contains(&found) && state.kept == kept[..found] {
-        Ok(())
-    } else {
-        Err(format!("{found} records, {at_least} were acknowledged"))
-    }
+#[test]
+fn whatever_a_crash_leaves_of_a_compaction_is_the_same_log() {
+    sim::run("compaction", PLAN, &["snapshot", "manifest", "removal", "log"], &mut |trial, seed| {
+        let (disk, kept, acknowledged) = live(&mut Chance(seed));
+        let places = disk.places();
+        let mut first = 0;
+        trial.crash(&disk, &|image| Some(places[image.point]), &mut |crashed| {
+            let at_least = acknowledged.iter().filter(|&&calls| calls <= crashed.first.point).count();
+            let allowed = if crashed.interrupted > 0 { first..=first } else { at_least..=at_least + 1 };
+            let state = open(crashed.disk).map_err(|error| error.to_string())?.2;
+            first = state.kept.len();
+            // What was acknowledged, with one frame more at most, and the same at every start.
+            if allowed.contains(&first) && state.kept == kept[..first] {
+                Ok(())
+            } else {
+                Err(format!("{first} records instead of {allowed:?}"))
+            }
+        })
+    });
 }
 
 #[test]

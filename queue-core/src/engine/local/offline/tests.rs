@@ -9,7 +9,7 @@ use super::super::{LocalEngine, LocalOptions};
 use super::*;
 use crate::engine::{Engine, EngineExt, ManualClock};
 use crate::journal::faults::{Call, FaultyStorage};
-use crate::journal::sim::SimDisk;
+use crate::journal::sim::{self, Plan, SimDisk};
 use crate::journal::{Base, Inspection, Journal, JournalError, Options, Record, VisitError, Weight};
 use crate::machine::{Machine, decode};
 use crate::model::{LeaseOrder, LeaseRef, NewJob, Outcome};
@@ -96,8 +96,12 @@ fn records(files: &Files, take: &mut dyn FnMut(Record<'_>) -> Result<(), VisitEr
 
 /// What a start finds: the state's digest, or why it is impossible.
 fn start(files: &Files) -> Result<u64, JournalError> {
+    start_on(&SimDisk::with_files(files.clone()))
+}
+
+fn start_on(disk: &SimDisk) -> Result<u64, JournalError> {
     let mut recovering = Recovering::<Blobs>::default();
-    Journal::open_with(SimDisk::with_files(files.clone()), options(), &mut recovering)?;
+    Journal::open_with(disk.clone(), options(), &mut recovering)?;
     let machine = recovering.machine;
     machine.assert_invariants();
     // Every byte that a job points to is there.
@@ -417,21 +421,23 @@ fn damages() -> Vec<(Files, Choice)> {
     ]
 }
 
-/// What is left is the old state, of which the same can be made again, or the new one.
-fn check_image(old: &Files, choice: Choice, wanted: u64, image: &Files) -> Result<(), String> {
-    let disk = SimDisk::with_files(image.clone());
+/// Each image is read several times over, so one in some is tried.
+const REPAIRS: Plan =
+    Plan { lives: 1, draws: 2, one_in: 6, nested_one_in: [43, 37, 37], images_min: 300, place_min: 2 };
+
+/// What is left is the old state, of which the same can be made again, or the new one. It is made again, and started.
+fn repair_again(old: &Files, choice: Choice, wanted: u64, disk: &SimDisk) -> Result<(), String> {
     let offline = Offline::open(disk.clone(), &mut |_, _| {}).map_err(|error| error.to_string())?;
-    let verified = offline.verified().clone();
-    check_kept(old, image);
-    if verified.is_damaged() {
-        if !verified.choices.contains(&choice) {
-            return Err(format!("it cannot be made again: {verified:?}"));
-        }
+    check_kept(old, &disk.files());
+    let verified = offline.verified();
+    if !verified.is_damaged() {
+        drop(offline);
+    } else if verified.choices.contains(&choice) {
         offline.apply(choice, &mut |_| {}).map_err(|error| error.to_string())?;
     } else {
-        drop(offline);
+        return Err(format!("it cannot be made again: {verified:?}"));
     }
-    match start(&disk.files()) {
+    match start_on(disk) {
         Ok(hash) if hash == wanted => Ok(()),
         other => Err(format!("{other:?}")),
     }
@@ -439,50 +445,46 @@ fn check_image(old: &Files, choice: Choice, wanted: u64, image: &Files) -> Resul
 
 #[test]
 fn whatever_a_crash_leaves_of_a_repair_is_the_old_state_or_the_new() {
-    let mut images = 0;
-    for (seed, (files, choice)) in damages().into_iter().enumerate() {
-        let disk = SimDisk::with_files(files.clone());
-        let repair = offline(&disk).apply(choice, &mut |_| {}).expect("it is a choice");
-        let wanted = match choice {
-            Choice::Skip => start(&disk.files()).expect("it was repaired"),
-            _ => expected(choice, &repair),
-        };
-        // All of them with LONGSHORE_ALL_IMAGES, one in some as a rule: each is read several times over.
-        let every = if std::env::var_os("LONGSHORE_ALL_IMAGES").is_some() { 1 } else { 6 };
-        for (index, image) in disk.images(seed as u64, 2).step_by(every).enumerate() {
-            let left = image.disk.files();
-            check_image(&files, choice, wanted, &left).unwrap_or_else(|error| {
-                panic!("{choice:?}, after call {} losing {:?}: {error}", image.point, image.loss)
-            });
-            images += 1;
-            // The start that follows is crashed, too.
-            if index % 20 == 0 && start(&left).is_ok() {
-                let mut recovering = Recovering::<()>::default();
-                drop(Journal::open_with(image.disk.clone(), options(), &mut recovering).expect("it starts"));
-                for second in image.disk.images(index as u64, 1).step_by(every) {
-                    let hash = start(&second.disk.files()).expect("a start that was crashed starts");
-                    assert!(hash == wanted || hash == store().hash, "after call {} of the start", second.point);
-                    images += 1;
-                }
-            }
+    let places = ["set aside", "snapshot", "manifest", "log", "removal"];
+    sim::run("repair", REPAIRS, &places, &mut |trial, _| {
+        for (files, choice) in damages() {
+            let disk = SimDisk::with_files(files.clone());
+            let repair = offline(&disk).apply(choice, &mut |_| {}).expect("it is a choice");
+            let wanted = match choice {
+                Choice::Skip => start(&disk.files()).expect("it was repaired"),
+                _ => expected(choice, &repair),
+            };
+            let places = disk.places();
+            trial
+                .crash(&disk, &|image| Some(places[image.point]), &mut |crashed| {
+                    repair_again(&files, choice, wanted, crashed.disk)
+                })
+                .map_err(|error| format!("{choice:?}, {error}"))?;
         }
-    }
-    println!("{images} images");
-    assert!(images >= 100, "only {images} images");
+        Ok(())
+    });
 }
+
+const COMPACTIONS: Plan =
+    Plan { lives: 1, draws: 2, one_in: 4, nested_one_in: [11, 25, 25], images_min: 150, place_min: 3 };
 
 #[test]
 fn whatever_a_crash_leaves_of_a_compaction_by_hand_is_the_same_state() {
     let disk = SimDisk::with_files(store().files.clone());
-    let compacted = compact(disk.clone(), CompactOptions { history: 0, ..OPTIONS }).expect("it is sound");
+    let options = CompactOptions { history: 0, ..OPTIONS };
+    let compacted = compact(disk.clone(), options).expect("it is sound");
     assert!(compacted.bytes_after < compacted.bytes_before && compacted.snapshot_bytes > 0, "{compacted:?}");
-    let mut images = 0;
-    for image in disk.images(1, 2) {
-        let hash = start(&image.disk.files());
-        assert_eq!(hash.expect("it starts"), store().hash, "after call {}, {:?}", image.point, image.loss);
-        images += 1;
-    }
-    assert!(images >= 50, "only {images} images");
+    let places = disk.places();
+    sim::run("compaction by hand", COMPACTIONS, &["snapshot", "manifest", "removal"], &mut |trial, _| {
+        trial.crash(&disk, &|image| Some(places[image.point]), &mut |crashed| {
+            // What is left is compacted again, which starts on it.
+            compact(crashed.disk.clone(), options).map_err(|error| error.to_string())?;
+            match start(&crashed.disk.files()) {
+                Ok(hash) if hash == store().hash => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+    });
     assert!(verified(&disk.files()).checked.findings.is_empty());
     let again = compact(disk.clone(), OPTIONS).expect("it is sound");
     assert_eq!((again.snapshot_bytes, again.position), (0, compacted.position), "there is nothing new");
