@@ -22,6 +22,10 @@ from resp import Disconnected, ReplyError  # noqa: E402
 QUEUE = "q"
 FLAGS = ["--segment-bytes", "64kb"]
 LISTENS = "listens on 127.0.0.1:"
+# What changes a file, or makes its changes durable.
+CHANGES = "pwrite64,write,fdatasync,fsync,ftruncate,fallocate"
+CALL = re.compile(r"^(?P<thread>\d+) +(?P<call>\w+)\(\d+<(?P<file>[^>]*)>")
+RESUMED = re.compile(r"^(?P<thread>\d+) +<\.\.\. (?P<call>\w+) resumed>")
 
 
 def begin_traced(server, inject):
@@ -29,7 +33,7 @@ def begin_traced(server, inject):
     trace = server.folder / "trace"
     listen = ["--listen", "127.0.0.1:0", "--admin", "none"]
     command = [program("longshore-server"), "--data", server.data, *listen, *FLAGS]
-    strace = ["strace", "--follow-forks", "--quiet=all", "--output", trace, f"--trace={inject.split(':')[0]}"]
+    strace = ["strace", "--follow-forks", "--quiet=all", "--decode-fds=path", "--output", trace, f"--trace={CHANGES}"]
     process = Process([*strace, f"--inject={inject}", *command], server.log, stdout=subprocess.PIPE)
     server.process = process
     line = process.line()
@@ -45,6 +49,23 @@ def end_traced(server, how):
     children = pathlib.Path(f"/proc/{tracer}/task/{tracer}/children").read_text().split()
     os.kill(int(children[0]), how)
     return server.process.ended()
+
+
+def failed_calls(trace):
+    """The calls on segments that were made to fail, as (call, file), and those on the same files that began afterwards."""
+    failed, later, open_calls = [], [], {}
+    for line in trace.read_text().splitlines():
+        if begun := CALL.match(line):
+            call = (begun["call"], begun["file"])
+            open_calls[begun["thread"]] = call
+            later += [call] if any(call[1] == file for _, file in failed) else []
+        elif resumed := RESUMED.match(line):
+            call = open_calls[resumed["thread"]]
+        else:
+            continue
+        if "(INJECTED)" in line and call[1].endswith(".segment"):
+            failed.append(call)
+    return failed, later
 
 
 def enqueue_all(client, count):
@@ -66,6 +87,7 @@ def check_final(inject, number):
         with server.client() as client:
             acknowledged, refusal = enqueue_all(client, 2_000)
             assert refusal.word == "UNKNOWN", refusal.text
+            assert acknowledged, "the call failed before anything was acknowledged"
             # Nobody gets an answer any more, whatever is asked.
             try:
                 late = client.pipeline([["JOB.ADD", QUEUE, "n", "late"]])[0]
@@ -74,15 +96,15 @@ def check_final(inject, number):
                 pass
         code = server.process.ended()
         assert code == 5, f"exit code {code}"
-        # One of them failed, and nothing was tried again on that file.
-        failed = [line for line in trace.read_text().splitlines() if "(INJECTED)" in line]
-        assert failed, "nothing was injected"
+        failed, later = failed_calls(trace)
+        assert failed, "no call on a segment was made to fail"
+        assert not later, f"tried again on the file that failed: {later}"
         server.start()
         with server.client() as client:
             replies = client.pipeline([["JOB.GET", job] for job in acknowledged])
             lost = [job for job, reply in zip(acknowledged, replies, strict=True) if isinstance(reply, ReplyError)]
             assert not lost, f"acknowledged and lost: {lost}"
-            enqueued = client.json("QUEUE.GET", QUEUE)["counts"]["enqueued"] if acknowledged else 0
+            enqueued = client.json("QUEUE.GET", QUEUE)["counts"]["enqueued"]
             assert enqueued in (len(acknowledged), len(acknowledged) + 1, len(acknowledged) + 2), enqueued
         assert server.stop() == 0
         print(f"{inject}, call {number} and later: {len(acknowledged)} acknowledged, all there; {refusal.text}")
@@ -92,14 +114,19 @@ def check_directory():
     """A directory whose names cannot be made durable: no file made ahead counts, new work is refused, nothing is lost."""
     with Home("failing-disk") as home:
         server = home.server(*FLAGS)
-        begin_traced(server, "fsync:error=EIO:when=9+")
+        # The first files have their names before any of that fails.
+        server.start()
         with server.client() as client:
-            acknowledged, refusal = enqueue_all(client, 2_000)
+            acknowledged = [client.call("JOB.ADD", QUEUE, "n", "first")[0]]
+        assert server.stop() == 0
+        begin_traced(server, "fsync:error=EIO:when=4+")
+        with server.client() as client:
+            more, refusal = enqueue_all(client, 2_000)
+            acknowledged += more
             assert refusal.word == "FULL" and "failed to sync the directory of" in refusal.message, refusal.text
             print(f"fsync:error=EIO: {len(acknowledged)} acknowledged; {refusal.text}")
-            if acknowledged:
-                number, token = client.call("JOB.LEASE", "w", "QUEUES", QUEUE)[0][:2]
-                assert client.call("JOB.COMPLETE", number, token) == b"counted"
+            number, token = client.call("JOB.LEASE", "w", "QUEUES", QUEUE)[0][:2]
+            assert client.call("JOB.COMPLETE", number, token) == b"counted"
         assert server.process.running(), "nothing that was to be written has failed"
         end_traced(server, signal.SIGKILL)
         server.start()
@@ -156,7 +183,7 @@ def main():
     begin = time.monotonic()
     # Syncs that come with a frame and with a segment; writes of frames.
     for inject, number in (
-        ("fdatasync:error=EIO", 9),
+        ("fdatasync:error=EIO", 12),
         ("fdatasync:error=EIO", 40),
         ("pwrite64:error=EIO", 30),
         ("pwrite64:error=ENOSPC", 31),
