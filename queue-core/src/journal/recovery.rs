@@ -313,7 +313,7 @@ pub(super) fn replay<S: Storage>(
         let mut candidate = Candidate { number, salt: manifest.segment_salt(number), name, window };
         let head = candidate.window.slice(0, SEGMENT_HEADER_BYTES).map_err(Failure::of("read", &candidate.name))?;
         let header = SegmentHeader::decode(head, number, candidate.salt);
-        // The file had its whole length before its name: what is missing at its end is not torn.
+        // The file had its whole length before its header: what is missing at its end is not torn.
         let length = candidate.window.length();
         if length < header.as_ref().map_or(SEGMENT_BYTES_MIN, |header| header.bytes) {
             return Err(log.corrupt_at(storage, (candidate.name, length, Damage::CutOff), log.claim));

@@ -39,12 +39,12 @@ impl Reach {
     }
 }
 
-/// What may be appended now, and once everything that runs has finished.
+/// How many bytes of records may be appended now, and once everything that runs has finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Fits the open frame.
+    /// Bytes that fit the open frame.
     pub now: u64,
-    /// Fits at best a frame to come: worth waiting for what is open, being written or being prepared.
+    /// Bytes that fit at best a frame to come: worth waiting for what is open, being written or being prepared.
     pub later: u64,
 }
 
@@ -93,7 +93,7 @@ impl<S: Storage> Journal<S> {
         Space { now, later: if waits { later.max(now) } else { now } }
     }
 
-    /// Has the next segment made so large, and at once, that a frame with `bytes` of records fits it.
+    /// Has the next segment made so large, and at once, that a frame with so many `bytes` of records fits it.
     pub fn prepare_for(&mut self, bytes: u64) {
         self.stock.want_next(bytes + FRAME_HEADER_BYTES as u64 + SEAL_BYTES);
     }
@@ -114,14 +114,14 @@ impl<S: Storage> Journal<S> {
         }
     }
 
-    /// The reserve's file for a snapshot is to fit one of about `bytes`: what a snapshot of everything before the segment in
+    /// The reserve's file for a snapshot is to fit one of about so many `bytes`: what a snapshot of everything before the segment in
     /// use would have.
     pub fn expect_snapshot(&mut self, bytes: u64) {
         self.stock.expect_snapshot(bytes);
     }
 
     /// Whether the disk is full and a snapshot that covered the current segment, too, would take at most half of what one does
-    /// that ends before it; `bytes` is its length, about.
+    /// that ends before it; `bytes` is about its length in bytes.
     pub fn rotation_pays(&self, bytes: u64) -> bool {
         // Otherwise a snapshot of what is sealed comes first, unless that found no room.
         let current = self.current.as_ref().map(|current| current.number);

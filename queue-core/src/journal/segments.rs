@@ -1,8 +1,8 @@
 //! Segments: their names and sizes, and how a file gets the room that it needs before it is needed.
 //!
 //! Leaves the frames in them to `commit` and `recovery`, and which files are made when to `stock`.
-//! Invariant: a segment's file has its final name only when it is allocated, all zeros, and synced, and its name is
-//! durable before anything is written to it; a file is never used twice. Sizes are bytes.
+//! Invariant: a segment's file is allocated, all zeros, and synced before it has its final name, and again where it grows
+//! under that; its name is durable before anything is written to it; a file is never used twice. Sizes are bytes.
 
 use super::errors::Failure;
 use super::format::{SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES, offset_in_segment};

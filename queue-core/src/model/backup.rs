@@ -14,7 +14,7 @@ pub struct BackupReport {
     pub name: String,
     /// Its directory, on the machine of the engine.
     pub path: String,
-    /// Where in the log it ends: it has everything before.
+    /// Where in the log it ends, in bytes since the log's begin: it has everything before.
     pub position: u64,
     /// Bytes of its files.
     pub bytes: u64,
@@ -33,7 +33,7 @@ pub struct RestoreReport {
     pub backup: String,
     /// The restored store's.
     pub path: String,
-    /// Where in the log it ends.
+    /// Where in the log it ends, in bytes since the log's begin.
     pub position: u64,
     /// Files copied and checked.
     pub files: u64,
