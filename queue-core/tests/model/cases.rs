@@ -92,6 +92,16 @@ fn what_is_due_comes_before_what_ages_out() {
 }
 
 #[test]
+fn a_job_whose_time_is_now_waits_and_one_a_millisecond_later_is_delayed() {
+    let mut store = started();
+    let at = |ms: u64| JobOptions { run_at_ms: Some(BEGIN.wall + ms), ..JobOptions::default() };
+    enqueue(&mut store, "q", 1, at(1));
+    enqueue(&mut store, "q", 1, at(0));
+    let leased = lease(&mut store, BEGIN, "q", 10);
+    assert_eq!(leased.into_iter().map(|job| job.number.0).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
 fn the_operation_that_ended_first_is_forgotten_first() {
     let mut store = started();
     enqueue(&mut store, "q", 1, JobOptions::default());

@@ -370,3 +370,67 @@ impl<S: Storage> Store<S> {
         self.files.blobs.live_bytes() + self.machine.snapshot_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineExt;
+    use crate::engine::local::{LocalEngine, LocalOptions};
+    use crate::journal::sim::SimDisk;
+    use crate::model::LeaseRef;
+
+    fn payload() -> Vec<NewJob> {
+        vec![NewJob::new("n", vec![b'x'; 8 << 10])]
+    }
+
+    /// An engine with some jobs and a sealed segment, which may take half as much again for what is not a payload.
+    async fn half_full() -> LocalEngine<SimDisk> {
+        let options = LocalOptions { segment_bytes: 64 << 10, compact_after: u64::MAX, ..LocalOptions::default() };
+        let (engine, _) = LocalEngine::on(SimDisk::new(), options).expect("a new directory");
+        for _ in 0..10 {
+            engine.enqueue("q", payload()).await.expect("room");
+        }
+        let mut store = engine.shared.lock();
+        let rows = store.machine.row_bytes();
+        store.max_memory = store.files.blobs.live_bytes() + rows + rows / 2;
+        drop(store);
+        engine
+    }
+
+    #[tokio::test]
+    async fn where_memory_is_full_new_work_is_refused_and_settling_makes_room() {
+        let engine = half_full().await;
+        let refused = loop {
+            match engine.enqueue("q", payload()).await {
+                Ok(_) => assert!(engine.stats().await.expect("open").blob_bytes < 1 << 20, "nothing bounds it"),
+                Err(error) => break error,
+            }
+        };
+        assert!(refused.word == Word::Full && refused.message.starts_with("memory is full: jobs take "), "{refused}");
+        let order = LeaseOrder { queues: vec!["q".into()], limit: 2, worker: "w".into(), lease_ms: None };
+        let leased = engine.lease_now(order).await.expect("leases go on");
+        for job in &leased {
+            let lease = LeaseRef { number: job.number, token: job.token };
+            engine.settle(lease, Outcome::Complete { result: None }).await.expect("settling goes on");
+            engine
+                .job_verb(&Context::default(), job.number.into(), JobVerb::Remove { force: false })
+                .await
+                .expect("removing goes on");
+        }
+        assert_eq!(leased.len(), 2);
+        engine.enqueue("q", payload()).await.expect("there is room again");
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_that_is_made_takes_as_much_memory_again() {
+        let engine = half_full().await;
+        let small = || vec![NewJob::new("n", "1")];
+        engine.enqueue("q", small()).await.expect("room");
+        let begun = engine.shared.lock().files.tail.journal().and_then(|journal| journal.begin_compaction(0));
+        let refused = engine.enqueue("q", small()).await.expect_err("the snapshot's machine is counted");
+        assert_eq!(refused.word, Word::Full, "{refused}");
+        drop(begun.expect("a segment is sealed"));
+        engine.shared.lock().files.tail.journal().and_then(|journal| journal.finish_compaction(None));
+        engine.enqueue("q", small()).await.expect("its machine is gone");
+    }
+}

@@ -4,6 +4,7 @@
 
 use super::super::snapshot::{SNAPSHOT_PREFIX, SnapshotHeader};
 use super::*;
+use crate::journal::faults::{self, FaultyStorage};
 use crate::journal::sim::{self, Chance, Plan};
 
 pub(super) const HISTORY: u64 = 0;
@@ -306,4 +307,36 @@ fn what_is_given_up_leaves_nothing_behind() {
     drop(compaction);
     assert!(journal.finish_compaction(None).is_none());
     assert_eq!(journal.bytes_since_compaction(), 0, "the next try waits for as much log again");
+}
+
+/// As where a process has no more descriptors: it is not room that is missing, and nothing is given up for more of it.
+#[test]
+fn a_segment_that_cannot_be_made_where_there_is_room_costs_no_history() {
+    let disk = SimDisk::new();
+    let storage = FaultyStorage::new(disk.clone());
+    let (mut journal, ..) = reopen(&storage, FsyncPolicy::Always).expect("a new store opens");
+    let fill = |journal: &mut Journal<FaultyStorage<SimDisk>>, until: fn(&Journal<FaultyStorage<SimDisk>>) -> bool| {
+        while !until(journal) {
+            append(journal, 1, 1, 900);
+            commit(journal, 1);
+        }
+    };
+    for round in 0..2 {
+        match round {
+            0 => fill(&mut journal, |journal| journal.segment() >= Some(2)),
+            _ => {
+                fill(&mut journal, |journal| journal.segment() >= Some(4));
+                storage.plan().fail_only("0");
+                storage.plan().fail_after(faults::Call::Create, 0);
+                fill(&mut journal, |journal| journal.full().is_some());
+                assert!(!journal.full().expect("it cannot be made").is_space);
+            }
+        }
+        let compacted = try_compact(journal.begin_compaction(1 << 30).expect("a segment is full"));
+        let cleanup = journal.finish_compaction(Some(compacted.expect("the disk has room")));
+        cleanup.expect("it may remove something").run().expect("the disk is well");
+        journal.finish_cleanup();
+    }
+    assert_eq!(names(&disk, "00000001.segment").len(), 1, "history goes back to the begin");
+    assert_eq!(names(&disk, SNAPSHOT_PREFIX).len(), 2, "the generation before stays");
 }

@@ -347,6 +347,12 @@ fn values_out_of_range_are_refused_by_name() {
     assert_eq!(row(64, 2), "part of kind 9: job #1: a lease expired and was not counted");
     let cut = refused(&store, kind::ROW, |body| body.truncate(60));
     assert_eq!(cut, "part of kind 9: a value of 2 bytes is cut off");
+    // Neither side has room for all that may still come.
+    let far = (1_i64 << 62).to_le_bytes();
+    let back = refused(&store, kind::QUEUE, |body| body[9..17].copy_from_slice(&far));
+    assert!(back.ends_with(" and 4611686018427387904"), "{back}");
+    let front = refused(&store, kind::QUEUE, |body| body[17..25].copy_from_slice(&(-(1_i64 << 62)).to_le_bytes()));
+    assert_eq!(front, "part of kind 5: places are given from -4611686018427387904 and 2");
     // The next start could count no further.
     let last_epoch = refused(&store, kind::STORE, |body| body[36..40].fill(0xff));
     assert_eq!(last_epoch, "part of kind 1: a counter is out of range");
