@@ -47,7 +47,9 @@ pub(crate) struct RestoreArgs {
 pub(crate) async fn run(args: BackupArgs, app: &mut App) -> Result<(), Failure> {
     let made = app.engine().await?.backup(args.name).await;
     let report = made.map_err(|error| match error.word {
-        Word::State => Failure::new(error.message, "no backup was made; the store goes on", error.word.exit_code()),
+        Word::State | Word::Full => {
+            Failure::new(error.message, "no backup was made; the store goes on", error.word.exit_code())
+        }
         _ => error.into(),
     })?;
     app.answer(&report, || backed_up(&report))

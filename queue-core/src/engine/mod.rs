@@ -102,8 +102,8 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     ///
     /// `UNSUPPORTED` if the engine can't ([`Capabilities::backup`]); `BADARG` for a name that is none; `STATE` for one that
-    /// is taken, while another backup is made, and where the disk does not let it: the message says what to do. Then there
-    /// is no such backup. `UNKNOWN` if the reply was lost.
+    /// is taken, while another backup is made, and where the disk does not let it; `FULL` where that has no room: the
+    /// message says what to do. Then there is no such backup. `UNKNOWN` if the reply was lost.
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error>;
 
     /// Finishes what is open, syncs, and gives the store free. Calls that wait, and later ones, answer `UNREACHABLE`.

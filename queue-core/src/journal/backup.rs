@@ -6,7 +6,7 @@
 //! written is never linked; every byte was checked before the manifest is written; a backup has its name only when it is
 //! whole and durable. Lengths are bytes.
 
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,6 +44,17 @@ pub struct Backup<S: Storage> {
     stop: Arc<AtomicBool>,
     /// The directory stays this owner's until the last file is read.
     _lock: Arc<S::Lock>,
+}
+
+/// A file of the store that a backup is made of.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    length: u64,
+    /// What a copy takes of it.
+    bytes: u64,
+    /// It never changes again, so that both can have the one file.
+    is_settled: bool,
 }
 
 /// What a backup came to.
@@ -151,25 +162,8 @@ impl<S: Storage> Backup<S> {
     /// Puts everything into the backup's directory, the manifest last.
     fn fill(&self, target: &S) -> Result<BackedUp, JournalError> {
         target.make_directory().map_err(Failure::of("make the directory", &target.place()))?;
-        let mut backed_up = BackedUp { place: target.place(), position: self.end, linked_bytes: 0, copied_bytes: 0 };
-        if let Some(snapshot) = &self.manifest.newest.snapshot {
-            self.link(target, snapshot, &mut backed_up)?;
-        }
-        for (at, (number, first)) in self.spans.iter().enumerate() {
-            let name = segment_name(*number);
-            let behind = self.spans.get(at + 1).map(|(_, behind)| *behind);
-            match behind {
-                // After a power failure the log may end in a segment whose successor was not synced, and is written there.
-                Some(behind) if behind < self.synced => self.link(target, &name, &mut backed_up)?,
-                Some(behind) => {
-                    let bytes = offset_in_segment(behind, *first);
-                    // As long as its header says that it is.
-                    let length = self.length(&name)?;
-                    backed_up.copied_bytes += self.copy(target, &name, bytes, length)?.0;
-                }
-                None => backed_up.copied_bytes += self.copy_last(target, *number, *first)?,
-            }
-        }
+        let (linked_bytes, copied_bytes) = self.fill_files(target)?;
+        let backed_up = BackedUp { place: target.place(), position: self.end, linked_bytes, copied_bytes };
         let manifest = self.manifest.of_backup(self.end.plus(FRAME_HEADER_BYTES as u64));
         let mut check = Check { stop: &self.stop, progress: &mut |_| {} };
         let log = recovery::replay(&ReadOnly(target.clone()), &manifest, &mut check);
@@ -185,21 +179,61 @@ impl<S: Storage> Backup<S> {
         Ok(backed_up)
     }
 
-    fn link(&self, target: &S, name: &str, backed_up: &mut BackedUp) -> Result<(), JournalError> {
+    /// Links what the store shares, and copies the rest, once there is room for it. Returns the bytes of either.
+    fn fill_files(&self, target: &S) -> Result<(u64, u64), JournalError> {
+        let files = self.files()?;
+        let mut links = true;
+        check_room(target, files.iter().filter(|file| !file.is_settled).map(|file| file.length).sum())?;
+        let (mut linked, mut copied) = (0, 0);
+        for (at, file) in files.iter().enumerate() {
+            if links && file.is_settled {
+                links = self.link(target, &file.name)?;
+                if links {
+                    linked += file.length;
+                    continue;
+                }
+                // What cannot be linked here can be nowhere.
+                check_room(target, files[at..].iter().map(|file| file.length).sum())?;
+            }
+            copied += match self.spans.last() {
+                Some((number, first)) if at + 1 == files.len() => self.copy_last(target, *number, *first)?,
+                _ => self.copy(target, &file.name, file.bytes, file.length)?.0,
+            };
+        }
+        Ok((linked, copied))
+    }
+
+    /// What the backup is made of; the segment that the end is in comes last.
+    fn files(&self) -> Result<Vec<Source>, JournalError> {
+        let mut files = Vec::new();
+        if let Some(snapshot) = &self.manifest.newest.snapshot {
+            let length = self.length(snapshot)?;
+            files.push(Source { name: snapshot.clone(), length, bytes: length, is_settled: true });
+        }
+        for (at, (number, first)) in self.spans.iter().enumerate() {
+            let name = segment_name(*number);
+            let behind = self.spans.get(at + 1).map_or(self.end, |(_, behind)| *behind);
+            // After a power failure the log may end in a segment whose successor was not synced, and is written there.
+            let is_settled = at + 1 < self.spans.len() && behind < self.synced;
+            let length = self.length(&name)?;
+            // A copy is as long as its header says that it is.
+            let bytes = if is_settled { length } else { offset_in_segment(behind, *first) };
+            files.push(Source { name, length, bytes, is_settled });
+        }
+        Ok(files)
+    }
+
+    /// Gives a file its name in the backup, too; whether that is possible.
+    fn link(&self, target: &S, name: &str) -> Result<bool, JournalError> {
         if self.storage.link(name, target).is_ok() {
-            let file = target.open_to_read(name).map_err(Failure::of("open", name))?;
-            backed_up.linked_bytes += file.length().map_err(Failure::of("read", name))?;
-            return Ok(());
+            return Ok(true);
         }
         // Another file system, or one that cannot. What else may be wrong, copying says as well. But where the answer was
         // lost and not the call, the name is there and leads to the store's own file, which a copy would empty.
         match target.remove(name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Failure::of("remove", name)(error).into()),
-            _ => {}
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::of("remove", name)(error).into()),
+            _ => Ok(false),
         }
-        let length = self.length(name)?;
-        backed_up.copied_bytes += self.copy(target, name, length, length)?.0;
-        Ok(())
     }
 
     fn length(&self, name: &str) -> Result<u64, JournalError> {
@@ -279,6 +313,16 @@ impl Visitor for Check<'_> {
     }
 }
 
+/// Refuses to begin what the disk has no room for, so that nobody else finds it full meanwhile.
+pub(super) fn check_room<S: Storage>(to: &S, bytes: u64) -> Result<(), JournalError> {
+    let free = to.free_bytes().map_err(Failure::of("look at", &to.place()))?;
+    if bytes <= free {
+        return Ok(());
+    }
+    let lack = Error::new(ErrorKind::StorageFull, format!("{bytes} bytes are needed and {free} are free"));
+    Err(Failure::of("find room in", &to.place())(lack).into())
+}
+
 /// Copies the first `bytes` bytes of a file, which becomes `length` long and durable. Returns that and the copy. Zeros are
 /// allocated and not written.
 pub(super) fn copy<F: Storage, T: Storage>(
@@ -289,26 +333,27 @@ pub(super) fn copy<F: Storage, T: Storage>(
     length: u64,
     step: &mut dyn FnMut(u64) -> Result<(), JournalError>,
 ) -> Result<(u64, T::File), JournalError> {
-    let source = from.open_to_read(name).map_err(Failure::of("open", name))?;
-    let mut window = Window::new(source).map_err(Failure::of("read", name))?;
+    let (source_name, target_name) = (format!("{}/{name}", from.place()), format!("{}/{name}", to.place()));
+    let source = from.open_to_read(name).map_err(Failure::of("open", &source_name))?;
+    let mut window = Window::new(source).map_err(Failure::of("read", &source_name))?;
     window.bound(bytes);
-    let file = to.create(name).map_err(Failure::of("create", name))?;
+    let file = to.create(name).map_err(Failure::of("create", &target_name))?;
     let mut offset = 0;
     while offset < length {
         let wanted = COPY_BYTES.min(length - offset);
-        file.allocate(offset, wanted).map_err(Failure::of("allocate", name))?;
+        file.allocate(offset, wanted).map_err(Failure::of("allocate", &target_name))?;
         let piece = window.slice(offset, usize::try_from(wanted).expect("a piece is small"));
-        let piece = piece.map_err(Failure::of("read", name))?;
+        let piece = piece.map_err(Failure::of("read", &source_name))?;
         if piece.iter().any(|byte| *byte != 0) {
-            file.write_at(piece, offset).map_err(Failure::of("write", name))?;
+            file.write_at(piece, offset).map_err(Failure::of("write", &target_name))?;
         }
         offset += wanted;
         if offset % SYNC_BYTES == 0 {
-            file.sync().map_err(Failure::of("sync", name))?;
+            file.sync().map_err(Failure::of("sync", &target_name))?;
         }
         step(wanted)?;
     }
-    file.sync().map_err(Failure::of("sync", name))?;
+    file.sync().map_err(Failure::of("sync", &target_name))?;
     Ok((length, file))
 }
 

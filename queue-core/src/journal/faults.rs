@@ -237,6 +237,10 @@ impl<S: Storage> Storage for FaultyStorage<S> {
         self.below.make_directory()
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.below.free_bytes()
+    }
+
     fn lock(&self) -> Result<S::Lock, LockFailure> {
         self.plan.count(Call::Lock, "").map_err(LockFailure::Io)?;
         self.below.lock()

@@ -145,6 +145,10 @@ impl<S: Storage> Storage for ReadOnly<S> {
         Err(refused())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.0.free_bytes()
+    }
+
     fn lock(&self) -> Result<Option<S::Lock>, LockFailure> {
         self.0.lock_to_read()
     }

@@ -7,7 +7,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::Position;
-use super::backup::{Check, copy, is_ours, of_backup};
+use super::backup::{Check, check_room, copy, is_ours, of_backup};
 use super::errors::{Failure, JournalError};
 use super::format::Manifest;
 use super::inspect::{Inspection, ReadOnly};
@@ -141,6 +141,7 @@ fn fill<S: Storage>(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Log<<ReadOnly<S> as Storage>::File>, JournalError> {
     let bytes: u64 = files.iter().map(|(_, length)| length).sum();
+    check_room(to, bytes)?;
     // Each byte is copied, and read again.
     let (mut done, all) = (0, 2 * bytes);
     progress(done, all);

@@ -40,6 +40,8 @@ pub trait Storage: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Takes the same lock for somebody who only reads, also where nothing can be written. `None` if there is no lock file
     /// and none can be made: then nobody else can write there either.
     fn lock_to_read(&self) -> Result<Option<Self::Lock>, LockFailure>;
+    /// How many bytes files here can still get; `u64::MAX` where nobody knows.
+    fn free_bytes(&self) -> io::Result<u64>;
     /// The names of all files, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes an empty file; one that has the name already is emptied.
@@ -131,6 +133,15 @@ impl Storage for DirStorage {
             }
         }
         Ok(())
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let system = rustix::fs::statvfs(self.directory.as_path())?;
+        // Some file systems have no idea of their size.
+        if system.f_blocks == 0 {
+            return Ok(u64::MAX);
+        }
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     fn lock(&self) -> Result<File, LockFailure> {

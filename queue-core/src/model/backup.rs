@@ -51,12 +51,12 @@ impl BackupReport {
     /// `BADARG` for anything but one plain component of a path: nobody can have an engine write elsewhere.
     pub fn check_name(name: &str) -> Result<(), Error> {
         let plain = !name.contains('/') && !name.chars().any(char::is_control);
-        let ours = name.starts_with('.') || name.ends_with(".new");
-        if plain && !ours && (1..=NAME_BYTES).contains(&name.len()) {
+        // Those are of backups that are being made.
+        let hidden = name.starts_with('.');
+        if plain && !hidden && (1..=NAME_BYTES).contains(&name.len()) {
             return Ok(());
         }
-        let allowed = "a name of 1 to 200 bytes without a slash or control characters, that begins with no dot and does \
-                       not end in .new";
+        let allowed = "a name of 1 to 200 bytes without a slash or control characters, that begins with no dot";
         Err(Error::bad_arg("name", name, allowed))
     }
 }
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn a_name_is_one_plain_component() {
-        for name in ["2026-11-21T183336Z", "before upgrade", "nightly.1", "ä", &"x".repeat(200)] {
+        for name in ["2026-11-21T183336Z", "before upgrade", "nightly.1", "half.new", "ä", &"x".repeat(200)] {
             assert_eq!(BackupReport::check_name(name), Ok(()), "{name}");
         }
-        for name in ["", ".", "..", ".hidden", "a/b", "/a", "a/", "a\nb", "a\0b", "half.new", &"x".repeat(201)] {
+        for name in ["", ".", "..", ".hidden", "a/b", "/a", "a/", "a\nb", "a\0b", &"x".repeat(201)] {
             let error = BackupReport::check_name(name).expect_err(name);
             assert!(error.message.starts_with("name is "), "{}", error.message);
         }

@@ -34,7 +34,7 @@ pub(super) fn beside(directory: &Path) -> PathBuf {
 ///
 /// # Errors
 ///
-/// `STATE`: the message names file, place and what to do. Then there is no store in `directory`.
+/// `STATE`, or `FULL` where there is no room: the message names file, place and what to do. Then there is no store in `directory`.
 pub fn restore(
     backup: impl Into<PathBuf>,
     directory: impl Into<PathBuf>,
@@ -42,7 +42,7 @@ pub fn restore(
 ) -> Result<RestoreReport, Error> {
     let (from, to) = (DirStorage::new(backup), DirStorage::new(directory));
     let clock = SystemClock::default();
-    let restored = journal::restore(&from, &to, progress).map_err(|error| journal_error(&error))?;
+    let restored = journal::restore(&from, &to, progress).map_err(|error| not_made(&error))?;
     Ok(RestoreReport {
         backup: from.place(),
         path: to.place(),
@@ -51,6 +51,12 @@ pub fn restore(
         bytes: restored.bytes,
         took_ms: clock.steady_ms(),
     })
+}
+
+/// Why there is no backup, or no store of one. Unlike at a start, which nobody asks for twice, room is worth another try.
+fn not_made(error: &JournalError) -> Error {
+    let Error { word, message } = journal_error(error);
+    Error::new(if error.is_space() { Word::Full } else { word }, message)
 }
 
 /// The UTC time as a name: `2026-11-21T183336Z`.
@@ -115,7 +121,7 @@ impl<S: Storage> Shared<S> {
         // One may have become due meanwhile.
         self.compact_if_due();
         let BackedUp { place, position, linked_bytes, copied_bytes } = outcome.map_err(|error| {
-            let error = journal_error(&error);
+            let error = not_made(&error);
             tracing::warn!("backup {name} was not made: {}", error.message);
             error
         })?;
@@ -249,6 +255,21 @@ mod tests {
             tokens.extend(leased.iter().map(|job| job.token));
         }
         assert_eq!(tokens.len(), 90);
+    }
+
+    #[tokio::test]
+    async fn a_backup_on_a_full_disk_is_refused_as_full_and_the_store_goes_on() {
+        let disk = SimDisk::new();
+        let (engine, _) = LocalEngine::on(disk.clone(), LocalOptions::default()).expect("a new store");
+        engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("enqueued");
+        disk.set_capacity(Some(disk.files().values().map(|file| file.len() as u64).sum()));
+        let error = engine.backup(Some("one".into())).await.expect_err("there is no room");
+        assert_eq!(error.word, Word::Full, "{error}");
+        assert!(error.message.starts_with("failed to find room in data-backups/.backup-one: "), "{error}");
+        assert!(error.message.ends_with(" are free; the disk is full: make room"), "{error}");
+        assert_eq!(engine.queue("q").await.expect("there").counts.waiting, 1, "the store goes on");
+        disk.set_capacity(None);
+        engine.backup(Some("one".into())).await.expect("there is room");
     }
 
     #[test]

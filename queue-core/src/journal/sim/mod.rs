@@ -306,6 +306,11 @@ impl Storage for SimDisk {
         Ok(())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        let state = self.state();
+        Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
+    }
+
     fn lock(&self) -> Result<SimLock, LockFailure> {
         if !self.state().locked.insert(self.directory.to_path_buf()) {
             return Err(LockFailure::Held { owner: "another journal".to_owned() });

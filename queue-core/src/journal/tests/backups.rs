@@ -210,6 +210,49 @@ fn a_link_whose_answer_is_lost_empties_nothing() {
 }
 
 #[test]
+fn a_backup_without_room_is_refused_before_it_takes_any() {
+    // For nothing, and for the segment in use alone.
+    for room in [0, 20 << 10] {
+        let disk = FaultyStorage::new(SimDisk::new());
+        let options = small(FsyncPolicy::Always);
+        let (mut journal, _) = Journal::open(disk.clone(), options, &mut |_| Ok(())).expect("it opens");
+        for frame in 0..40 {
+            append(&mut journal, 0, frame, 900);
+            commit(&mut journal, 0);
+        }
+        let backup = journal.begin_backup().expect("nothing else runs");
+        let one = backup.run(&disk.at(Path::new("backups")), "one").expect("there is room");
+        assert!(one.copied_bytes < 20 << 10 && one.linked_bytes > 20 << 10, "{one:?}");
+        journal.finish_backup();
+        disk.below().set_capacity(Some(u64::MAX / 2));
+        let used = u64::MAX / 2 - disk.free_bytes().expect("known");
+        disk.below().set_capacity(Some(used + room));
+        disk.plan().fail_after(Call::Link, 0);
+        let (before, created) = (disk.below().files(), disk.plan().calls(Call::Create));
+        let backup = journal.begin_backup().expect("nothing else runs");
+        let error = backup.run(&disk.at(Path::new("backups")), "two").expect_err("there is no room");
+        check_no_room(&error, "backups/.backup-two", room);
+        assert_eq!(disk.plan().calls(Call::Create), created, "nothing was begun");
+        assert!(disk.below().files() == before, "nothing is left");
+        let new = disk.below().at(Path::new("new"));
+        let error = restore(&made(disk.below(), "one"), &new, &mut no_progress).expect_err("there is no room");
+        match room {
+            // Not even for the name that says that it is not whole.
+            0 => assert!(error.is_space(), "{error}"),
+            _ => check_no_room(&error, "new", room),
+        }
+        assert_eq!(new.list().expect("listed"), [""; 0]);
+    }
+}
+
+fn check_no_room(error: &JournalError, place: &str, free: u64) {
+    assert!(error.is_space(), "{error}");
+    let source = std::error::Error::source(error).expect("the reason").to_string();
+    assert_eq!(error.to_string(), format!("failed to find room in {place}"));
+    assert!(source.ends_with(&format!(" bytes are needed and {free} are free")), "{source}");
+}
+
+#[test]
 fn a_backup_right_after_a_rotation_is_whole_whatever_was_synced() {
     for policy in [FsyncPolicy::Always, FsyncPolicy::EverySec, FsyncPolicy::No] {
         let disk = SimDisk::new();
