@@ -74,6 +74,7 @@ REQUESTS = [
     (["JOB.MADD", "q", "10000", "n", "1", TAGGED, *["n", "1", "="] * 9_999], "BADARG", ["81610000 bytes", "16777216"]),
     (["JOB.LEASE", "w", "COUNT", "1001", "QUEUES", "q"], "BADARG", ["count is 1001", "1 to 1000 jobs"]),
     (["JOB.LEASE", "w", "BLOCK", "1h", "QUEUES", "q"], "BADARG", ["BLOCK is 1h", "an integer"]),
+    (["JOB.LEASE", "w", "BLOCK", "3600001", "QUEUES", "q"], "BADARG", ["BLOCK is 3600001", "0 to 3600000 (1 h)"]),
     (["JOB.LEASE", "w", "LEASE", "50", "QUEUES", "q"], "BADARG", ["lease_ms is 50", "100 to 86400000"]),
     (["JOB.LEASE", "w"], "BADARG", ["QUEUES is missing", "usage: JOB.LEASE"]),
     (["JOB.COMPLETE", "{active}"], "BADARG", ["token is missing", "usage: JOB.COMPLETE"]),

@@ -116,6 +116,14 @@ pub fn is_name(text: &str) -> bool {
     (1..=Limits::NAME_BYTES).contains(&text.len()) && !text.contains(char::is_control)
 }
 
+/// Checks how long a call may wait; `field` is what the caller knows that by.
+pub(crate) fn check_wait(field: &str, ms: u64) -> Result<(), Error> {
+    if ms <= Limits::WAIT_MS {
+        return Ok(());
+    }
+    Err(Error::bad_arg(field, ms, "milliseconds from 0 to 3600000 (1 h)"))
+}
+
 fn check(good: bool, field: &str, value: impl Display) -> Result<(), Error> {
     if good { Ok(()) } else { Err(Error::bad_arg(field, value, allowed(json::JOB_OPTIONS, field))) }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Limits, Word};
+use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Limits, Word, check_wait};
 use crate::resp::Request as Frame;
 
 /// Rows of a page where `COUNT` is not said.
@@ -80,6 +80,13 @@ impl<'a> Arguments<'a> {
             Some(number) => Ok(number),
             None => Err(no_integer(field, bytes, &range)),
         }
+    }
+
+    /// How long a call may wait.
+    pub(super) fn wait(&mut self, field: &str) -> Result<u64, Error> {
+        let ms = self.integer(field, 0..=Limits::WAIT_MS)?;
+        check_wait(field, ms)?;
+        Ok(ms)
     }
 
     pub(super) fn small(&mut self, field: &str, range: RangeInclusive<u32>) -> Result<u32, Error> {

@@ -23,7 +23,7 @@ pub(super) fn parse_events(arguments: &mut Arguments<'_>, _: &mut OptionsCache) 
     arguments.words(|word, arguments| {
         match () {
             () if is(word, "COUNT") => limit = arguments.small("COUNT", 1..=Limits::PAGE_EVENTS)?,
-            () if is(word, "BLOCK") => wait_ms = arguments.integer("BLOCK", 0..=Limits::WAIT_MS)?,
+            () if is(word, "BLOCK") => wait_ms = arguments.wait("BLOCK")?,
             () => return Ok(false),
         }
         Ok(true)

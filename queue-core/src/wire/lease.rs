@@ -24,7 +24,7 @@ pub(super) fn order(arguments: &mut Arguments<'_>) -> Result<(LeaseOrder, Option
         if is(word, "COUNT") {
             order.limit = arguments.small("COUNT", 1..=Limits::LEASE_JOBS)?;
         } else if is(word, "BLOCK") {
-            wait_ms = Some(arguments.integer("BLOCK", 0..=Limits::WAIT_MS)?);
+            wait_ms = Some(arguments.wait("BLOCK")?);
         } else if is(word, "LEASE") {
             order.lease_ms = Some(arguments.integer("LEASE", Limits::LEASE_MS_MIN..=Limits::LEASE_MS)?);
         } else if is(word, "QUEUES") {

@@ -34,7 +34,7 @@ use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Re
 use crate::machine::Machine;
 use crate::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest,
-    LeasedJob, Limits, Orders, Reply, Word, WorkerView, fragment,
+    LeasedJob, Limits, Orders, Reply, Word, WorkerView, check_wait, fragment,
 };
 pub use backup::restore;
 use blobs::Blobs;
@@ -530,13 +530,6 @@ impl<S: Storage> Engine for LocalEngine<S> {
 
 fn closed() -> Error {
     Error::new(Word::Unreachable, "the engine is closed; open it again")
-}
-
-fn check_wait(field: &str, ms: u64) -> Result<(), Error> {
-    match ms > Limits::WAIT_MS {
-        true => Err(Error::bad_arg(field, ms, "milliseconds from 0 to 3600000 (1 h)")),
-        false => Ok(()),
-    }
 }
 
 #[cfg(test)]

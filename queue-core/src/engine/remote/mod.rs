@@ -17,7 +17,7 @@ use super::{Answer, Engine};
 use crate::machine::check_size;
 use crate::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
-    Reply, Stats, Word, WorkerView,
+    Reply, Stats, Word, WorkerView, check_wait,
 };
 use crate::wire::{self, Request, Response, mismatch};
 use link::Server;
@@ -156,6 +156,8 @@ impl Engine for RemoteEngine {
 
     async fn lease(&self, context: &Context, request: LeaseRequest) -> Result<Vec<LeasedJob>, Error> {
         let waits = request.wait_ms;
+        // The server would name the argument that it is sent as.
+        check_wait("wait_ms", waits)?;
         let request = Request::Lease(request);
         // Never sent again by itself: the caller has to say first which leases it knows, see `Beat::reconnected`.
         let response = match waits {
@@ -172,6 +174,7 @@ impl Engine for RemoteEngine {
     }
 
     async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
+        check_wait("wait_ms", wait_ms)?;
         let from_now = cursor.is_none();
         let ask = |wait_ms| Request::Events { cursor: cursor.clone(), limit, wait_ms };
         let response = if from_now {

@@ -298,6 +298,9 @@ fn refusals_name_the_argument_its_value_and_what_is_allowed() {
         "JOB.SETTLE 0 LEASE w BLOCK 5 QUEUES q",
         "BLOCK is 5; allowed: nothing: JOB.SETTLE does not wait, JOB.LEASE does",
     );
+    let hour = "BLOCK is 3600001; allowed: milliseconds from 0 to 3600000 (1 h)";
+    check("JOB.LEASE w BLOCK 3600001 QUEUES q", hour);
+    check("EVENTS.READ 0 BLOCK 3600001", hour);
     check("JOB.RESCHEDULE 1 IN 5", "argument is IN; allowed: DELAY ms or AT ms");
     check("JOB.EDIT 1 PRIORITY high", "PRIORITY is high; allowed: an integer from -1000 to 1000");
     check(
