@@ -12,6 +12,9 @@ use super::storage::Storage;
 const SEAL_BYTES: u64 = SEAL_BYTES_MAX;
 /// Left free in the reserve's last segment for the seals and records of starts to come, unless it is a small one.
 const STARTS_BYTES: u64 = 16 << 10;
+/// What others may write while somebody waits for a segment that is large enough: with room for nothing else it would have to
+/// meet an empty frame, which beside many small producers may never be there. What is small asks for as much again.
+const BESIDE_BYTES: u64 = 256 << 10;
 /// With less than this left for it, nothing of a kind is to be expected to fit.
 const LITTLE_BYTES: u64 = 512;
 
@@ -93,9 +96,10 @@ impl<S: Storage> Journal<S> {
         Space { now, later: if waits { later.max(now) } else { now } }
     }
 
-    /// Has the next segment made so large, and at once, that a frame with so many `bytes` of records fits it.
+    /// Has the next segment made so large, and at once, that a frame with so many `bytes` of records fits it beside what others
+    /// write before it and with it.
     pub fn prepare_for(&mut self, bytes: u64) {
-        self.stock.want_next(bytes + FRAME_HEADER_BYTES as u64 + SEAL_BYTES);
+        self.stock.want_next(bytes + bytes.min(BESIDE_BYTES) + FRAME_HEADER_BYTES as u64 + SEAL_BYTES);
     }
 
     /// Whether a commit, a sync or a step of maintenance runs.
