@@ -112,6 +112,12 @@ CASES = [
         "SEGMENT in DIR cannot be used: the file is missing; nothing was changed",
     ),
     (
+        # Behind it stands the one that is prepared.
+        "newest segment missing",
+        lambda data: begun_segments(data)[-1].unlink(),
+        "SEGMENT in DIR cannot be used: the file is missing; nothing was changed",
+    ),
+    (
         "segment of another version",
         lambda data: change(begun_segments(data)[-1], 8, b"\2", 60),
         "SEGMENT in DIR has format version 2, this program",

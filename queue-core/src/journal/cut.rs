@@ -41,7 +41,8 @@ pub(super) fn settle<S: Storage>(
     }
     let number = log.spans.last().map_or(manifest.newest.first_segment, |(number, _)| number + 1);
     let mut next = None;
-    for (candidate, used) in log.rest {
+    // From behind, each before the next: what is left of them after a crash has no gap, which would be a segment that is lost.
+    for (candidate, used) in log.rest.into_iter().rev() {
         let bytes = candidate.window.length();
         let mut fresh = Preparation::<S>::new(number, segment_bytes(options, number));
         // One of another size will do: it was of the reserve, or the options were others.
@@ -54,6 +55,7 @@ pub(super) fn settle<S: Storage>(
             next = Some(Preparation::new(number, made.capacity).found(made.capacity, made.file));
         } else {
             storage.remove(&candidate.name).map_err(Failure::of("remove", &candidate.name))?;
+            storage.sync_directory().map_err(Failure::of("sync", &storage.place()))?;
         }
     }
     // What this manifest does without may go only once no crash brings the one before it back.

@@ -378,7 +378,8 @@ pub(super) fn history<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Ve
     Ok(spans)
 }
 
-/// The segments' files from the manifest's first on. Behind a gap only prepared ones are allowed, and passed over.
+/// The segments' files from the manifest's first on. There is no gap among them, be what stands behind it only prepared:
+/// the newest of those in use may be the one that is missing.
 fn segments<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Vec<(u32, String)>, JournalError> {
     let names = storage.list().map_err(Failure::of("list", &storage.place()))?;
     let mut found: Vec<(u32, String)> =
@@ -387,14 +388,9 @@ fn segments<S: Storage>(storage: &S, manifest: &Manifest) -> Result<Vec<(u32, St
     found.retain(|(number, _)| *number >= begin);
     found.sort();
     let whole = found.iter().zip(begin..).take_while(|((number, _), wanted)| number == wanted).count();
-    for (_, name) in &found[whole..] {
-        if has_header(storage, name)? {
-            let missing = begin + u32::try_from(whole).expect("as many as numbers");
-            return Err(damaged(storage, &segment_name(missing), Damage::FileMissing));
-        }
-    }
-    if whole == 0 {
-        return Err(damaged(storage, &segment_name(begin), Damage::FileMissing));
+    if whole == 0 || whole < found.len() {
+        let missing = begin + u32::try_from(whole).expect("as many as numbers");
+        return Err(damaged(storage, &segment_name(missing), Damage::FileMissing));
     }
     Ok(found)
 }

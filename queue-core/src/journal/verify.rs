@@ -151,8 +151,12 @@ impl<S: Storage> Inspection<S> {
             check.segment(number);
             next = number.saturating_add(1);
         }
+        let prepared = segments.iter().map(|(number, _)| *number).find(|number| *number > last);
         if next <= self.manifest.newest.first_segment {
             check.missing(self.manifest.newest.first_segment);
+        } else if prepared.is_some_and(|prepared| next < prepared) {
+            // Nothing was written to what stands behind it: it was the newest.
+            check.missing(next);
         }
         Ok(check.weigh())
     }
