@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use queue_core::engine::{Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
 use queue_core::journal::sim::{Chance, Loss, SimDisk};
 use queue_core::model::{
-    BulkVerb, Command, Context, Error, JobFilter, JobNumber, JobOptions, JobRef, JobState, JobVerb, LeaseOrder,
-    LeaseRef, NewJob, Outcome, QueueSettings, Reply, SettingsPatch, Settled, Settlement, Word,
+    BulkVerb, Command, Context, Error, Extension, JobFilter, JobNumber, JobOptions, JobRef, JobState, JobVerb,
+    LeaseOrder, LeaseRef, NewJob, Outcome, QueueSettings, Reply, SettingsPatch, Settled, Settlement, Word,
 };
 
 const BEGIN_MS: u64 = 1_795_000_000_000;
@@ -362,4 +362,87 @@ async fn a_full_disk_refuses_by_class_loses_nothing_and_accepts_again() {
     for class in [Class::NewWork, Class::Leases, Class::Ends] {
         assert!(all.contains_key(&class), "{class:?} was never refused: {all:?}");
     }
+}
+
+/// Whether the lease of a job could be extended.
+async fn is_extended(life: &mut Life, lease: LeaseRef) -> bool {
+    match life.ask(Command::Extend { leases: vec![lease], lease_ms: None }).await {
+        Ok(Reply::Extended(extended)) => {
+            assert!(matches!(extended[..], [Extension::Extended { .. }]), "{extended:?}");
+            true
+        }
+        refused => {
+            assert!(refused.as_ref().is_err_and(|error| error.word == Word::Full), "{refused:?}");
+            false
+        }
+    }
+}
+
+/// Takes what comes free, and all that the reserve has for a class and those before it.
+async fn use_up(life: &mut Life, class: Class) {
+    for attempts in 1..10_000 {
+        life.disk.set_capacity(Some(life.disk.used()));
+        match class {
+            Class::NewWork => drop(life.enqueue().await),
+            Class::Leases => {
+                let order = LeaseOrder { queues: vec!["q".into()], limit: 1, worker: "w".into(), lease_ms: None };
+                if let Some(Reply::Leased(leased)) = life.run(Class::Leases, Command::Lease(order)).await {
+                    let lease = LeaseRef { number: leased[0].number, token: leased[0].token };
+                    let settlements = vec![Settlement { lease, outcome: Outcome::Release }];
+                    life.run(Class::Ends, Command::Settle { settlements, then_lease: None }).await.expect("it goes on");
+                }
+            }
+            Class::Ends => {
+                let set = QueueSettings { attempts: Some(1 + attempts % 9), ..QueueSettings::default() };
+                let patch = SettingsPatch { set, reset: Vec::new() };
+                life.run(Class::Ends, Command::SetQueue { queue: "other".into(), patch }).await;
+            }
+        }
+        if life.refused.contains_key(&class) {
+            return;
+        }
+    }
+    panic!("{class:?} is never refused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_takes_no_job_from_a_worker_that_is_well() {
+    let mut life = Life::begin(1);
+    keep_all(&life).await;
+    for queue in ["mine", "q"] {
+        let enqueue = Command::Enqueue { queue: queue.into(), jobs: vec![NewJob::new("n", "1")] };
+        life.run(Class::NewWork, enqueue).await.expect("there is room");
+    }
+    let files = || life.disk.files();
+    while ["reserve-1", "reserve-2", "reserve-snapshot"].iter().any(|name| !files().contains_key(*name)) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let order = LeaseOrder { queues: vec!["mine".into()], limit: 1, worker: "well".into(), lease_ms: Some(30_000) };
+    let Some(Reply::Leased(leased)) = life.run(Class::Leases, Command::Lease(order)).await else { panic!("a lease") };
+    let mine = LeaseRef { number: leased[0].number, token: leased[0].token };
+    for class in [Class::NewWork, Class::Leases] {
+        use_up(&mut life, class).await;
+        for _ in 0..4 {
+            life.pass(20_000).await;
+            assert!(is_extended(&mut life, mine).await, "{class:?} is refused, and extending, too");
+        }
+    }
+    use_up(&mut life, Class::Ends).await;
+    while is_extended(&mut life, mine).await {
+        life.disk.set_capacity(Some(life.disk.used()));
+    }
+    for _ in 0..4 {
+        life.pass(20_000).await;
+    }
+    // Its time stood still with that of everybody else: it runs from now on.
+    life.disk.set_capacity(None);
+    life.accepts().await;
+    life.pass(20_000).await;
+    assert!(is_extended(&mut life, mine).await, "there is room again");
+    let job = life.engine.job(mine.number.into()).await.expect("it is there");
+    assert_eq!((job.summary.state, job.stalls), (JobState::Active, 0));
+    let settlements = vec![Settlement { lease: mine, outcome: Outcome::Complete { result: None } }];
+    let settled = life.run(Class::Ends, Command::Settle { settlements, then_lease: None }).await;
+    let Some(Reply::Settled { settled, .. }) = settled else { panic!("there is room") };
+    assert!(matches!(settled[..], [Ok(Settled::Counted)]), "{settled:?}");
 }

@@ -108,14 +108,18 @@ impl<S: Storage> Journal<S> {
         self.backing_up = None;
     }
 
-    /// For a store that [was restored](super::Recovered::restored): makes what was committed durable, and then this a
-    /// store like any other.
+    /// For a store that [was restored](super::Recovered::restored): makes what was committed durable, and seals it where
+    /// there is room for a seal, and then this a store like any other.
     ///
     /// # Errors
     ///
     /// [`JournalError::OutcomeUnknown`] and [`JournalError::Io`]: the next start finds it restored, still or not.
     pub fn forget_backup(&mut self) -> Result<(), JournalError> {
-        self.sync_here()?;
+        if self.has_seal_room() {
+            self.seal()?;
+        } else {
+            self.sync_here()?;
+        }
         let manifest = Manifest { backup_end: None, ..self.manifest.clone() };
         write_manifest(&self.storage, &manifest)?;
         self.manifest = manifest;

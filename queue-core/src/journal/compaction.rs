@@ -148,6 +148,11 @@ impl<S: Storage> Journal<S> {
         }
     }
 
+    /// Whether [`Journal::stop_background`] was called: nothing is prepared any more.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     /// Takes back what came of a compaction: the new snapshot, or `None` if it was given up and may begin anew.
     /// Returns what is left to remove; the compaction ends with [`Journal::finish_cleanup`].
     pub fn finish_compaction(&mut self, compacted: Option<Compacted>) -> Option<Cleanup<S>> {

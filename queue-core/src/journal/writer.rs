@@ -425,8 +425,16 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
-    /// Makes what was committed durable here and now, while neither a commit nor a sync runs.
-    pub(super) fn sync_here(&mut self) -> Result<(), JournalError> {
+    /// Makes what was committed durable here and now, under every policy: the end of a start.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OutcomeUnknown`] if a write or sync failed, now or before: final.
+    ///
+    /// # Panics
+    ///
+    /// While a commit or a sync runs.
+    pub fn sync_here(&mut self) -> Result<(), JournalError> {
         assert!(!self.committing && !self.syncing, "nothing else writes");
         if self.synced < self.written {
             let synced = self.current.as_ref().map_or(Ok(()), |segment| segment.sync());

@@ -42,7 +42,8 @@ impl Machine {
     }
 
     /// The start of a broker: a new epoch, and each live lease at its full length again, so that the broker's own
-    /// downtime poisons no job. Called once, before anything else, and synced before anything is served.
+    /// downtime poisons no job. Called once, before anything else, and synced before anything is served; and again when time
+    /// goes on that had to stand still.
     ///
     /// Returns whether removal by age now holds for an hour because more than a day has passed.
     pub fn start(&mut self, now: Now, chance: &mut Chance, sink: &mut impl Sink) -> bool {

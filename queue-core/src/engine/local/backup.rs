@@ -154,6 +154,8 @@ impl<S: Storage> Shared<S> {
                 store.files.tail.journal().map_or(Ok(()), |journal| room::make(journal, room::TIMED, Reach::Second))?;
             }
         }
+        // The start itself, where there was no lease.
+        store.commit_here()?;
         let forgotten = store.files.tail.journal().map_or(Ok(()), |journal| journal.forget_backup());
         forgotten.map_err(|error| journal_error(&error))
     }
@@ -174,7 +176,8 @@ impl<S: Storage> Store<S> {
 mod tests {
     use super::*;
     use crate::engine::{Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
-    use crate::journal::sim::{self, Plan, SimDisk};
+    use crate::journal::FsyncPolicy;
+    use crate::journal::sim::{self, Loss, Plan, SimDisk};
     use crate::model::{LeaseOrder, LeaseToken, NewJob};
 
     /// When these tests' stores began.
@@ -241,6 +244,56 @@ mod tests {
                 start(crashed.disk).map_err(|error| error.to_string())
             })
         });
+    }
+
+    /// A disk with a restored store in `new` in which no lease runs.
+    async fn restored_at_rest(clock: &Arc<ManualClock>) -> SimDisk {
+        let disk = SimDisk::new();
+        let (engine, _) = LocalEngine::on(disk.clone(), options(clock)).expect("a new store");
+        engine.enqueue("q", vec![NewJob::new("n", "1"); 3]).await.expect("enqueued");
+        engine.backup(Some("one".into())).await.expect("a backup is made");
+        engine.close().await.expect("closed");
+        let disk = SimDisk::with_files(disk.files());
+        let (from, to) = (disk.at(Path::new("data-backups/one")), disk.at(Path::new("new")));
+        journal::restore(&from, &to, &mut |_, _| {}).expect("it is whole");
+        SimDisk::with_files(disk.files())
+    }
+
+    async fn first_token(disk: &SimDisk, options: LocalOptions) -> LeaseToken {
+        let (engine, _) = LocalEngine::on(disk.at(Path::new("new")), options).expect("it opens");
+        engine.lease_now(order(1)).await.expect("leased")[0].token
+    }
+
+    #[tokio::test]
+    async fn whatever_a_crash_leaves_of_the_first_start_of_a_restored_store_its_epoch_is_ahead() {
+        let clock = Arc::new(ManualClock::new(BEGIN_MS));
+        let disk = restored_at_rest(&clock).await;
+        LocalEngine::on(disk.at(Path::new("new")), options(&clock)).expect("it opens");
+        // More starts than the original could have made by then.
+        let ahead = LeaseToken::at_epoch((BEGIN_MS / 1_000) as u32 + 100_000);
+        let mut images = 0;
+        for image in disk.images(7, 2) {
+            let token = first_token(&image.disk, options(&clock)).await;
+            assert!(token > ahead, "image {images}: {token}");
+            images += 1;
+        }
+        assert!(images >= 20, "only {images} images");
+    }
+
+    #[tokio::test]
+    async fn no_token_returns_after_a_power_failure_under_any_policy() {
+        for fsync in [FsyncPolicy::Always, FsyncPolicy::EverySec, FsyncPolicy::No] {
+            let clock = Arc::new(ManualClock::new(BEGIN_MS));
+            let disk = restored_at_rest(&clock).await;
+            let options = || LocalOptions { fsync, ..options(&clock) };
+            // The epoch is ahead of the clock by now: each start takes the next one.
+            first_token(&disk, options()).await;
+            let disk = SimDisk::with_files(disk.files());
+            let given = first_token(&disk, options()).await;
+            let after = disk.after_power_loss(Loss::Everything);
+            let next = first_token(&after, options()).await;
+            assert!(next > given, "{fsync:?}: {next} after {given}");
+        }
     }
 
     #[tokio::test]

@@ -169,14 +169,13 @@ impl<S: Storage> Shared<S> {
             let now = store.now().steady;
             let Some(journal) = store.files.tail.journal() else { return Ok(()) };
             let step = journal.begin_maintenance(now);
-            if step.is_none() && !journal.is_writing() {
-                return Ok(());
-            }
-            step
+            // A closing engine makes no room any more, and tells when it is closed.
+            (step, journal.is_writing() || journal.is_closing())
         };
         match step {
-            Some(step) => self.prepare(step),
-            None => moved.await,
+            (Some(step), _) => self.prepare(step),
+            (None, true) => moved.await,
+            (None, false) => tokio::task::yield_now().await,
         }
         Ok(())
     }
@@ -185,6 +184,13 @@ impl<S: Storage> Shared<S> {
     pub(super) fn commit_here(self: &Arc<Self>) -> Result<(), Error> {
         let commit = self.lock().begin_commit();
         commit.map_or(Ok(()), |commit| self.commit(commit))
+    }
+
+    /// Syncs everything that was committed, here and now: the start.
+    pub(super) fn sync_here(&self) -> Result<(), Error> {
+        let mut store = self.lock();
+        let synced = store.files.tail.journal().map_or(Ok(()), |journal| journal.sync_here());
+        synced.map_err(|error| store.fail(journal_error(&error).message))
     }
 
     /// What the journal has to do by itself: seals, syncs under `everysec`, another try at a segment that failed.

@@ -182,6 +182,8 @@ impl<S: Storage> LocalEngine<S> {
             engine.shared.end_leases()?;
         }
         engine.shared.commit_here()?;
+        // Under every policy: an epoch that a crash takes back would be given again, and its tokens with it.
+        engine.shared.sync_here()?;
         engine.tick();
         Ok((engine, recovered))
     }

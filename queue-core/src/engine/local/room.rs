@@ -9,7 +9,7 @@ use super::store::Store;
 use crate::journal::{COMMAND_BYTES_MAX, Journal, Level, Reach, Space, Storage};
 use crate::machine::{Lapse, Machine};
 use crate::model::{
-    BulkVerb, Command, Context, Error, JobVerb, LeaseOrder, Limits, LogLine, NewJob, Outcome, Settlement, Word,
+    BulkVerb, Command, Context, Error, JobVerb, LeaseOrder, Limits, LogLine, NewJob, Now, Outcome, Settlement, Word,
 };
 
 /// A record's head, and what fills its body up to a multiple of 8.
@@ -28,6 +28,9 @@ const JOB: u64 = RECORD + 96;
 const FAILURE: u64 = 320;
 /// One event of what time does.
 pub(super) const TIMED: u64 = 64;
+/// The head of the frame that a command may begin.
+#[cfg(feature = "audit")]
+const FRAME: u64 = 48;
 /// A lease, and its return should nobody take it.
 pub(super) const LEASE: u64 = 128;
 /// What is written in the end, so that every fold can be checked.
@@ -88,7 +91,8 @@ pub(super) fn demand(machine: &Machine, context: &Context, command: &Command) ->
         Command::Progress { value, .. } => (Reach::Nothing, SMALL + value.len() as u64),
         Command::Log { lines, .. } => (Reach::Nothing, SMALL + log(lines)),
         Command::Lease(order) => (Reach::First, leases(order)),
-        Command::Extend { leases, .. } => (Reach::First, leases.len() as u64 * SMALL),
+        // A worker that is well must not lose its job for want of room: that would be work, and stalls, for nothing.
+        Command::Extend { leases, .. } => (Reach::Second, leases.len() as u64 * SMALL),
         Command::Settle { settlements, then_lease } => {
             let leased = then_lease.as_ref().map_or(0, leases);
             (Reach::Second, settlements.iter().map(settlement).sum::<u64>() + leased)
@@ -177,10 +181,24 @@ fn settlement(settlement: &Settlement) -> u64 {
     SMALL + failure + settlement.outcome.stored_bytes() as u64
 }
 
+/// The order for as many leases as fit `room` bytes, where these are fewer than it asks for; inside `None` for none at all.
+fn fewer_leases(order: &LeaseOrder, room: u64) -> Option<Option<LeaseOrder>> {
+    let most = room.saturating_sub(NAME) / LEASE;
+    let limit = order.limit.min(u32::try_from(most).unwrap_or(u32::MAX));
+    (limit < order.limit).then(|| (limit > 0).then(|| LeaseOrder { limit, ..order.clone() }))
+}
+
 impl<S: Storage> Store<S> {
     fn space(&mut self, reach: Reach) -> Space {
         let unbounded = Space { now: u64::MAX, later: u64::MAX };
         self.files.tail.journal().map_or(unbounded, |journal| journal.space(reach))
+    }
+
+    /// Where the log ends at most once a command has been applied.
+    #[cfg(feature = "audit")]
+    pub(super) fn bound(&self, context: &Context, command: &Command) -> u64 {
+        let bytes = demand(&self.machine, context, command).map_or(0, |(_, bytes)| bytes);
+        self.end() + FRAME + bytes
     }
 
     /// Whether so many bytes may be appended. What has to wait is prepared for.
@@ -229,11 +247,14 @@ impl<S: Storage> Store<S> {
             self.refuse_if_memory_is_full()?;
         }
         let smaller = match command {
-            Command::Lease(order) => self.fewer_leases(order, 0).flatten().map(Command::Lease),
+            Command::Lease(order) => {
+                let space = self.space(Reach::First);
+                fewer_leases(order, space.now.max(space.later)).flatten().map(Command::Lease)
+            }
             Command::Settle { settlements, then_lease: Some(order) } => {
-                let beside = settlements.iter().map(settlement).sum();
-                // Without room for any lease it only settles.
-                let fewer = self.fewer_leases(order, beside);
+                let beside: u64 = settlements.iter().map(settlement).sum();
+                // It does not wait for leases: what may go further into the reserve than they would take them along.
+                let fewer = fewer_leases(order, self.space(Reach::First).now.saturating_sub(beside));
                 fewer.map(|then_lease| Command::Settle { settlements: settlements.clone(), then_lease })
             }
             _ => None,
@@ -249,26 +270,30 @@ impl<S: Storage> Store<S> {
         }
     }
 
-    /// The order for as many leases as there is room for beside `beside` bytes, where these are fewer than it asks for; inside
-    /// `None` where there is room for none.
-    fn fewer_leases(&mut self, order: &LeaseOrder, beside: u64) -> Option<Option<LeaseOrder>> {
-        let space = self.space(Reach::First);
-        let most = space.now.max(space.later).saturating_sub(beside + NAME) / LEASE;
-        let limit = order.limit.min(u32::try_from(most).unwrap_or(u32::MAX));
-        (limit < order.limit).then(|| (limit > 0).then(|| LeaseOrder { limit, ..order.clone() }))
-    }
-
     /// What time may do now, and how many events of it there is room for.
     pub(super) fn lapse(&mut self) -> Option<(Lapse, usize)> {
         let events = |bytes: u64| usize::try_from(bytes / TIMED).unwrap_or(usize::MAX);
         match self.room_now(Reach::First, TIMED) {
             0 if self.may_write(Reach::First, TIMED) => None,
             0 => match self.room_now(Reach::Second, TIMED) {
-                0 => None,
+                0 => {
+                    self.stood_still |= !self.may_write(Reach::Second, TIMED);
+                    None
+                }
                 bytes => Some((Lapse::Ends, events(bytes))),
             },
             bytes => Some((Lapse::All, events(bytes))),
         }
+    }
+
+    /// Time goes on after it stood still, in which no lease could be extended: as after a downtime of the broker's.
+    /// Returns the events that this takes of what there is room for.
+    pub(super) fn resume_time(&mut self, now: Now) -> usize {
+        if !std::mem::take(&mut self.stood_still) {
+            return 0;
+        }
+        self.machine.start(now, &mut self.chance, &mut self.files);
+        1
     }
 
     /// What time may do once there is a turn for it; `None` while it stands still.

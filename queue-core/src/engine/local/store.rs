@@ -46,12 +46,14 @@ pub(super) struct Store<S: Storage> {
     pub(super) files: Files<S>,
     pub(super) waiters: Waiters,
     pub(super) registry: Registry,
-    chance: Chance,
+    pub(super) chance: Chance,
     clock: Arc<dyn Clock>,
     /// What is refused for lack of room, as it was last told.
     pub(super) level: Level,
     /// Something had to wait for what is open, being written or being prepared.
     pub(super) is_short: bool,
+    /// Whatever time does had to wait for room, and may have to still.
+    pub(super) stood_still: bool,
     /// What to add to the clock's steady time to get the machine's.
     steady_base: u64,
     pub(super) max_memory: u64,
@@ -128,6 +130,7 @@ impl<S: Storage> Store<S> {
             clock,
             level: Level::Open,
             is_short: false,
+            stood_still: false,
             max_memory: options.max_memory,
             closed: false,
             failed: None,
@@ -191,7 +194,14 @@ impl<S: Storage> Store<S> {
     pub(super) fn apply(&mut self, context: &Context, command: &Command) -> Result<Option<Answer>, Error> {
         self.turn(|store, now| match store.admit(context, command) {
             Ok(None) => None,
-            Ok(Some(command)) => Some(store.machine.apply(now, &mut store.chance, context, &command, &mut store.files)),
+            Ok(Some(command)) => {
+                #[cfg(feature = "audit")]
+                let bound = store.bound(context, &command);
+                let answer = store.machine.apply(now, &mut store.chance, context, &command, &mut store.files);
+                #[cfg(feature = "audit")]
+                assert!(store.end() <= bound, "more was written than was asked for: {command:?}");
+                Some(answer)
+            }
             Err(error) => Some(Err(error)),
         })
     }
@@ -231,6 +241,10 @@ impl<S: Storage> Store<S> {
         let mut more = true;
         while more && budget > 0 {
             let Some((lapse, room)) = self.lapse() else { return self.is_short };
+            let room = room - self.resume_time(now);
+            if room == 0 {
+                return true;
+            }
             // What ends in one event may age out in the next, and whoever waits for it gets the job as it ended.
             let step = if self.waiters.is_job_awaited() { 1 } else { budget.min(room) };
             more = self.machine.elapse_of(now, &mut self.files, step, lapse);
@@ -285,7 +299,7 @@ impl<S: Storage> Store<S> {
 
     /// Whether something waits for the ticker's next turn and may write then.
     fn has_turn(&mut self) -> bool {
-        let served = !self.unserved.is_empty() && self.may_write(Reach::First, DELIVER_BYTES_MIN);
+        let served = !self.unserved.is_empty() && self.may_write(Reach::First, DELIVER_BYTES_MIN + 1);
         let returned = !self.returning.is_empty() && self.may_write(Reach::Second, TIMED);
         let running: Vec<_> = self.machine.running_operations().collect();
         self.is_short || served || returned || running.into_iter().any(|(_, verb, by)| self.may_step(verb, by))
@@ -298,7 +312,7 @@ impl<S: Storage> Store<S> {
             return;
         }
         let room = self.room_now(Reach::First, DELIVER_BYTES_MIN);
-        if room == 0 {
+        if room <= DELIVER_BYTES_MIN {
             return;
         }
         let context = Context::default();

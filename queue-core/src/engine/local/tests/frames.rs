@@ -124,3 +124,36 @@ async fn a_large_batch_gets_its_segment_beside_many_small_producers() {
     producers.join_all().await;
     assert!(meanwhile < 100 * 50, "{meanwhile} small ones were let in before it");
 }
+
+#[tokio::test]
+async fn who_waits_for_room_while_the_engine_closes_lets_it_close() {
+    let options = LocalOptions { segment_bytes: 64 << 10, ..LocalOptions::default() };
+    let engine = LocalEngine::on(SimDisk::new(), options).expect("a good directory").0;
+    engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room");
+    // What a close waits for.
+    let backup = loop {
+        if let Some(backup) = engine.shared.lock().files.tail.journal().expect("open").begin_backup() {
+            break backup;
+        }
+        tokio::task::yield_now().await;
+    };
+    let closing = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.close().await }
+    });
+    while !engine.shared.lock().files.tail.journal().expect("open").is_closing() {
+        tokio::task::yield_now().await;
+    }
+    let large = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.enqueue("q", vec![NewJob::new("n", vec![b'1'; 1 << 20])]).await }
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(backup);
+    engine.shared.lock().files.tail.journal().expect("open").finish_backup();
+    engine.shared.moved.notify_waiters();
+    closing.await.expect("no panic").expect("it closes");
+    assert_eq!(large.await.expect("no panic").expect_err("there is no room any more").word, Word::Unreachable);
+}
