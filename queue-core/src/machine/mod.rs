@@ -12,6 +12,7 @@ mod elapse;
 mod event;
 mod evolve;
 mod fingerprint;
+mod fits;
 mod given;
 mod invariants;
 mod memory;

@@ -76,7 +76,9 @@ impl Visitor for Fold {
 
     fn record(&mut self, record: Record<'_>) -> Result<(), VisitError> {
         self.records.insert(record.kind);
-        self.machine.evolve(record.position.get(), record.at, &decode(record.kind, record.body)?);
+        let event = decode(record.kind, record.body)?;
+        assert!(self.machine.may_fit(&event), "what a log without holes says always may: {event:?}");
+        self.machine.evolve(record.position.get(), record.at, &event);
         self.machine.drain_released().for_each(drop);
         self.machine.forget_signals();
         Ok(())

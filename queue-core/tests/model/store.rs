@@ -96,6 +96,7 @@ impl Store {
         let mut replayed = Machine::new();
         for (position, at, kind, body) in &self.recorder.records {
             let event = decode(*kind, body).expect("what was written can be read");
+            assert!(replayed.may_fit(&event), "what a log without holes says always may: {event:?}");
             replayed.evolve(*position, *at, &event);
         }
         assert_eq!(replayed.state_hash(), self.machine.state_hash(), "replaying the events gives the same state");

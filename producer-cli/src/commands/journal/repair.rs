@@ -6,7 +6,7 @@ use clap::Args;
 use queue_core::engine::offline::{Choice, Lost, Repair};
 use serde::Serialize;
 
-use super::verify::{counted, damaged, interrupted, open, tell, unreadable};
+use super::verify::{counted, damaged, interrupted, open, tell, unreadable, with_bar};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::parse;
@@ -85,7 +85,8 @@ pub(crate) fn run(args: &RepairArgs, app: &mut App) -> Result<(), Failure> {
         let possible = offline.verified().choices.contains(&choice);
         let failed = if possible { interrupted } else { unreadable };
         let mut telling = Telling { app, choice, shown: 0, written: Ok(()) };
-        let repair = offline.apply(choice, &mut |lost| telling.lost(lost)).map_err(failed)?;
+        let repair = with_bar(|progress| offline.apply(choice, &mut |lost| telling.lost(lost), progress));
+        let repair = repair.map_err(failed)?;
         return telling.end(&repair);
     }
     if !offline.verified().is_damaged() {
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &RepairArgs, app: &mut App) -> Result<(), Failure> {
     }
     for &choice in &offline.verified().choices {
         let mut telling = Telling { app, choice, shown: 0, written: Ok(()) };
-        match offline.plan(choice, &mut |lost| telling.lost(lost)) {
+        match with_bar(|progress| offline.plan(choice, &mut |lost| telling.lost(lost), progress)) {
             Ok(repair) => telling.end(&repair)?,
             Err(error) => crate::failure::note(&format!("{} cannot be done: {}", choice.as_str(), error.message)),
         }

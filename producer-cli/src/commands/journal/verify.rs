@@ -1,11 +1,12 @@
 //! `journal verify`: every bad place of a data directory, and what it costs.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
 use queue_core::engine::offline::{Choice, Offline, Verified};
-use queue_core::journal::{DirStorage, Finding, Weight};
+use queue_core::journal::{DirStorage, Finding, Progress, Weight};
 use serde::Serialize;
 
 use crate::app::App;
@@ -97,13 +98,21 @@ pub(super) fn counted(number: u64, thing: &str) -> String {
 
 /// Opens a directory, with a bar at a terminal.
 pub(super) fn open(directory: &PathBuf) -> Result<Offline<DirStorage>, Failure> {
-    let mut bar: Option<ProgressBar> = None;
-    let mut progress = |done, all| bar.get_or_insert_with(|| bulk::bar(all)).set_position(done);
-    let offline = Offline::open(DirStorage::new(directory), &mut progress).map_err(unreadable);
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
-    offline
+    with_bar(|progress| Offline::open(DirStorage::new(directory), progress)).map_err(unreadable)
+}
+
+/// Does something long, with a bar at a terminal, which is gone before anything is told.
+pub(super) fn with_bar<T>(work: impl for<'a> FnOnce(&'a mut Progress<'a>) -> T) -> T {
+    let bar: RefCell<Option<ProgressBar>> = RefCell::default();
+    let end = || bar.take().iter().for_each(ProgressBar::finish_and_clear);
+    let done = work(&mut |done, all| {
+        bar.borrow_mut().get_or_insert_with(|| bulk::bar(all)).set_position(done);
+        if done == all {
+            end();
+        }
+    });
+    end();
+    done
 }
 
 /// Every bad place, a line each.

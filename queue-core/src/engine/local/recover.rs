@@ -3,7 +3,9 @@
 //! Leaves reading and checking of bytes to the journal and what they mean to the machine. Invariant: what comes out is the
 //! state whose digest the snapshot names, with exactly the blobs that its rows point to, and every fold behind it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use super::blobs::Blobs;
 use super::store::each_blob;
@@ -116,6 +118,28 @@ pub(super) fn guarded(fold: impl FnOnce()) -> Result<(), VisitError> {
     catch_unwind(AssertUnwindSafe(fold)).map_err(|_| "it does not fit the state before it".into())
 }
 
+thread_local! {
+    /// Whether a panic on this thread is part of the work.
+    static TRYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// As [`guarded`], where breaking is nothing to be told: the panic's message goes nowhere.
+pub(super) fn tried(fold: impl FnOnce()) -> Result<(), VisitError> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !TRYING.get() {
+                told(panic);
+            }
+        }));
+    });
+    TRYING.set(true);
+    let tried = guarded(fold);
+    TRYING.set(false);
+    tried
+}
+
 /// Folds a record into a machine that nobody waits for.
 pub(super) fn fold(machine: &mut Machine, record: &Record<'_>, event: &Event<'_>, released: impl FnMut(Blob)) {
     machine.evolve(record.position.get(), record.at, event);
@@ -154,6 +178,22 @@ mod tests {
         record(&mut recovering, 2, &Event::NameAdded { name: 0, text: "a" }).expect("it fits");
         record(&mut recovering, 3, &Event::NameAdded { name: u32::MAX, text: "b" }).expect_err("1 is next");
         record(&mut recovering, 3, &Event::WorkerAdded { worker: 1, text: "w" }).expect_err("0 is next");
+    }
+
+    /// What a process says, this test's own, told by itself that it is the one.
+    #[test]
+    fn a_fold_that_is_tried_says_nothing_when_it_breaks() {
+        if std::env::var_os("LONGSHORE_TRYING").is_some() {
+            tried(|| panic!("not to be heard")).expect_err("it broke");
+            tried(|| {}).expect("it went well");
+            guarded(|| panic!("to be heard")).expect_err("it broke");
+            return;
+        }
+        let name = "engine::local::recover::tests::a_fold_that_is_tried_says_nothing_when_it_breaks";
+        let mut again = std::process::Command::new(std::env::current_exe().expect("this program has a path"));
+        let said = again.args(["--exact", name, "--nocapture"]).env("LONGSHORE_TRYING", "1").output().expect("it ran");
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.contains("not to be heard") && said.contains("to be heard"), "{said}");
     }
 
     #[test]

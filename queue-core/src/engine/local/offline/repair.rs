@@ -3,16 +3,18 @@
 //! Leaves the files to the journal. Invariants: before anything is put in force the new snapshot was read back as the
 //! state that it was made of; a snapshot that is rebuilt has the digest that the damaged one names, where that can be read.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::compact::{fold_all, reads_back, refused, write};
+use super::super::compact::{Material, fold_all, reads_back, refused, write};
 use super::super::feed::Draft;
 use super::super::journal_error;
 use super::super::recover::event_of;
 use super::skip::fold_past;
 use super::{Choice, Offline};
 use crate::journal::{
-    Base, Inspection, JournalError, Mended, Mending, Position, Record, SnapshotFile, SnapshotWriter, Storage,
+    Base, Inspection, JournalError, Mended, Mending, Position, Progress, ReadOnly, Record, SnapshotFile,
+    SnapshotReader, SnapshotWriter, Storage, VisitError,
 };
 use crate::machine::{Blob, Event, Given, Machine, UNKNOWN};
 use crate::model::{Error, JobNumber, Word};
@@ -58,13 +60,19 @@ pub struct Repair {
 }
 
 impl<S: Storage> Offline<S> {
-    /// What a choice would come to; changes nothing. `lost` is told what would be lost, in order.
+    /// What a choice would come to; changes nothing. `lost` is told what would be lost, in order; `progress` how many bytes
+    /// of the log are folded, of how many, for each state that is made of it.
     ///
     /// # Errors
     ///
     /// `STATE` if this choice cannot be made here.
-    pub fn plan(&self, choice: Choice, lost: &mut dyn FnMut(&Lost)) -> Result<Repair, Error> {
-        self.carry_out(choice, false, lost)
+    pub fn plan(
+        &self,
+        choice: Choice,
+        lost: &mut dyn FnMut(&Lost),
+        progress: &mut Progress<'_>,
+    ) -> Result<Repair, Error> {
+        self.carry_out(choice, false, lost, progress)
     }
 
     /// Carries a choice out. A crash at any point leaves the old state or the new one; what was there is kept beside.
@@ -72,11 +80,22 @@ impl<S: Storage> Offline<S> {
     /// # Errors
     ///
     /// As [`Offline::plan`], and if a file cannot be written.
-    pub fn apply(self, choice: Choice, lost: &mut dyn FnMut(&Lost)) -> Result<Repair, Error> {
-        self.carry_out(choice, true, lost)
+    pub fn apply(
+        self,
+        choice: Choice,
+        lost: &mut dyn FnMut(&Lost),
+        progress: &mut Progress<'_>,
+    ) -> Result<Repair, Error> {
+        self.carry_out(choice, true, lost, progress)
     }
 
-    fn carry_out(&self, choice: Choice, apply: bool, lost: &mut dyn FnMut(&Lost)) -> Result<Repair, Error> {
+    fn carry_out(
+        &self,
+        choice: Choice,
+        apply: bool,
+        lost: &mut dyn FnMut(&Lost),
+        progress: &mut Progress<'_>,
+    ) -> Result<Repair, Error> {
         let inspection = self.inspection.as_ref().filter(|_| self.verified.choices.contains(&choice));
         let Some(inspection) = inspection else {
             let (choice, directory) = (choice.as_str(), &self.verified.directory);
@@ -86,10 +105,10 @@ impl<S: Storage> Offline<S> {
             return Err(Error::new(Word::State, format!("{choice} is no choice for what is wrong with {directory}")));
         };
         let repair = match choice {
-            Choice::RebuildSnapshot => self.rebuild(inspection, apply),
+            Choice::RebuildSnapshot => self.rebuild(inspection, apply, progress),
             Choice::ForgetHistory => self.forget(inspection, apply),
-            Choice::Skip => self.skip(inspection, apply, lost),
-            Choice::Cut => self.cut(inspection, apply, lost),
+            Choice::Skip => self.skip(inspection, apply, lost, progress),
+            Choice::Cut => self.cut(inspection, apply, lost, progress),
         };
         repair.map_err(|error| journal_error(&error))
     }
@@ -104,18 +123,23 @@ impl<S: Storage> Offline<S> {
         mending.ok_or_else(|| refused(until, "what a state could be made of is not kept"))
     }
 
-    fn rebuild(&self, inspection: &Inspection<S>, apply: bool) -> Result<Repair, JournalError> {
+    fn rebuild(
+        &self,
+        inspection: &Inspection<S>,
+        apply: bool,
+        progress: &mut Progress<'_>,
+    ) -> Result<Repair, JournalError> {
         let position = inspection.begin();
         let base = self.leads_to(position).unwrap_or(Base::Before);
         let mending = self.mending(inspection, base, position)?;
-        let machine = fold_all(&mending)?;
+        let machine = fold_all(&Told::new(&mending, position, progress))?;
         let named = inspection.newest_header().map(|header| header.state_hash);
         if named.is_some_and(|hash| hash != machine.state_hash()) {
             return Err(refused(position, "the log does not come to the state that the damaged snapshot names"));
         }
         // The log behind it must go on from that state, or nothing is won.
         let end = self.verified.checked.end;
-        let whole = fold_all(&self.mending(inspection, base, end)?)?;
+        let whole = fold_all(&Told::new(&self.mending(inspection, base, end)?, end, progress))?;
         let mut repair = Repair::of(Choice::RebuildSnapshot, &mending, end, &whole);
         if apply {
             let mut writer = mending.writer_of_newest(machine.state_hash())?;
@@ -141,11 +165,12 @@ impl<S: Storage> Offline<S> {
         inspection: &Inspection<S>,
         apply: bool,
         lost: &mut dyn FnMut(&Lost),
+        progress: &mut Progress<'_>,
     ) -> Result<Repair, JournalError> {
         let base = self.base().unwrap_or(Base::Newest);
         let until = self.whole_up_to(base).unwrap_or(Position::ZERO);
         let mending = self.mending(inspection, base, until)?;
-        let machine = fold_all(&mending)?;
+        let machine = fold_all(&Told::new(&mending, until, progress))?;
         let repair = Repair::of(Choice::Cut, &mending, until, &machine);
         renew(repair, &mending, machine, &BTreeSet::new(), apply, lost)
     }
@@ -155,14 +180,48 @@ impl<S: Storage> Offline<S> {
         inspection: &Inspection<S>,
         apply: bool,
         lost: &mut dyn FnMut(&Lost),
+        progress: &mut Progress<'_>,
     ) -> Result<Repair, JournalError> {
         let base = self.base().unwrap_or(Base::Newest);
         let until = self.whole_up_to(base).unwrap_or(Position::ZERO);
         let mending = inspection.mend_past(&self.verified.checked, base);
         let mending = mending.ok_or_else(|| refused(until, "what a state could be made of is not kept"))?;
-        let (machine, dropped) = fold_past(&mending, until)?;
+        let (machine, dropped) = fold_past(&Told::new(&mending, self.verified.checked.beyond, progress), until)?;
         let repair = Repair::of(Choice::Skip, &mending, until, &machine);
         renew(repair, &mending, machine, &dropped, apply, lost)
+    }
+}
+
+/// What a state is made of, with somebody told how much of the log is folded.
+struct Told<'a, 'p, S: Storage> {
+    mending: &'a Mending<'a, S>,
+    end: Position,
+    progress: RefCell<&'a mut Progress<'p>>,
+}
+
+impl<'a, 'p, S: Storage> Told<'a, 'p, S> {
+    fn new(mending: &'a Mending<'a, S>, end: Position, progress: &'a mut Progress<'p>) -> Self {
+        Self { mending, end, progress: RefCell::new(progress) }
+    }
+}
+
+impl<S: Storage> Material for Told<'_, '_, S> {
+    type Storage = ReadOnly<S>;
+
+    fn snapshot(&self) -> Result<Option<SnapshotReader<ReadOnly<S>>>, JournalError> {
+        self.mending.snapshot()
+    }
+
+    fn records(&self, visitor: &mut dyn FnMut(Record<'_>) -> Result<(), VisitError>) -> Result<(), JournalError> {
+        let begin = self.mending.begin().get();
+        let all = self.end.get().saturating_sub(begin);
+        let mut progress = self.progress.borrow_mut();
+        self.mending.records(&mut |record| {
+            progress(record.position.get().saturating_sub(begin).min(all), all);
+            visitor(record)
+        })?;
+        progress(all, all);
+        Ok(())
     }
 }
 

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use super::super::compact::{Material, begin, refused};
-use super::super::recover::{event_of, fold, guarded};
-use crate::journal::{JournalError, Mending, Position, Record, Storage};
+use super::super::recover::{event_of, fold, guarded, tried};
+use crate::journal::{JournalError, Position, Record};
 use crate::machine::{Event, Machine, Restore};
 
-/// Records that are folded before the state is written down again.
-const STEP: usize = 1_024;
+/// Bytes of records, at least, that are folded before the state is written down again: never fewer than the state itself
+/// took, so that writing it down keeps step with the folding, however large it is.
+const STEP_BYTES: usize = 256 << 10;
 /// Records that broke the fold: each costs a restore of the state. What is plainly missing is seen before and not counted.
 const BREAKS_MAX: usize = 10_000;
 
@@ -39,24 +40,26 @@ impl Kept {
 /// A fold that can take a step back.
 struct Tolerant {
     machine: Machine,
-    /// The state as parts, and what was folded since.
+    /// The state as parts, and what was folded since, each with its bytes.
     parts: Vec<(u16, Vec<u8>)>,
+    parts_bytes: usize,
     since: Vec<Kept>,
+    since_bytes: usize,
     dropped: BTreeSet<Position>,
     breaks: usize,
 }
 
 /// The state that everything whole comes to, and the records that were dropped. Before `until` all must fit.
-pub(super) fn fold_past<S: Storage>(
-    mending: &Mending<'_, S>,
+pub(super) fn fold_past(
+    material: &impl Material,
     until: Position,
 ) -> Result<(Machine, BTreeSet<Position>), JournalError> {
-    let machine = begin(mending)?;
-    let mut fold = Tolerant { machine, parts: Vec::new(), since: Vec::new(), dropped: BTreeSet::new(), breaks: 0 };
-    Material::records(mending, &mut |record| {
+    let mut fold = Tolerant::new(begin(material)?);
+    material.records(&mut |record| {
         if record.position < until {
             let Some(event) = event_of(&record)? else { return Ok(()) };
-            return guarded(|| super::super::recover::fold(&mut fold.machine, &record, &event, drop));
+            let machine = &mut fold.machine;
+            return guarded(|| super::super::recover::fold(machine, &record, &event, drop));
         }
         if fold.breaks > BREAKS_MAX {
             return Err("too much does not fit the state any more".into());
@@ -71,21 +74,27 @@ pub(super) fn fold_past<S: Storage>(
 }
 
 impl Tolerant {
+    fn new(machine: Machine) -> Self {
+        let (parts, since, dropped) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { machine, parts, parts_bytes: 0, since, since_bytes: 0, dropped, breaks: 0 }
+    }
+
     fn take(&mut self, record: &Record<'_>) {
         let event = match event_of(record) {
             // The live state's digest is that of a state that had what is lost.
             Ok(None | Some(Event::Digest { .. })) => return,
-            Ok(Some(event)) if self.may_fit(&event) => event,
+            Ok(Some(event)) if self.machine.may_fit(&event) => event,
             _ => {
                 self.dropped.insert(record.position);
                 return;
             }
         };
-        if self.parts.is_empty() || self.since.len() >= STEP {
+        if self.parts.is_empty() || self.since_bytes >= STEP_BYTES.max(self.parts_bytes) {
             self.write_down();
         }
         let machine = &mut self.machine;
-        if guarded(|| fold(machine, record, &event, drop)).is_ok() {
+        if tried(|| fold(machine, record, &event, drop)).is_ok() {
+            self.since_bytes += size_of::<Kept>() + record.body.len();
             self.since.push(Kept::of(record));
             return;
         }
@@ -94,22 +103,13 @@ impl Tolerant {
         self.step_back();
     }
 
-    /// Whether the job, the queue that it is about is there, or is not there where it begins with this.
-    fn may_fit(&self, event: &Event<'_>) -> bool {
-        let has_queue = |queue: u32| self.machine.queue_name(queue).is_some();
-        let has_job = |number: u64| self.machine.queue_of(number).is_some();
-        match event {
-            Event::Enqueued(row) => has_queue(row.queue) && !has_job(row.number.0),
-            Event::QueueCreated { queue, .. } => !has_queue(*queue),
-            _ => event.number().is_none_or(|number| has_job(number.0)) && event.queue().is_none_or(has_queue),
-        }
-    }
-
     fn write_down(&mut self) {
         let parts = &mut self.parts;
         parts.clear();
         self.machine.save(&mut |kind, body| parts.push((kind, body.to_vec())));
+        self.parts_bytes = parts.iter().map(|(_, body)| body.len()).sum();
         self.since.clear();
+        self.since_bytes = 0;
     }
 
     /// The state before the record that broke the fold.
@@ -124,5 +124,119 @@ impl Tolerant {
             let event = event_of(&record).ok().flatten().expect("it was folded before");
             fold(&mut self.machine, &record, &event, drop);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{NewRow, Policy, encode, kind_of};
+    use crate::model::{Backoff, JobNumber, LeaseToken};
+
+    /// Feeds events to a fold, one after the other.
+    struct Feeding {
+        fold: Tolerant,
+        position: u64,
+        /// Bytes of what was folded, and of what was written down on the way.
+        folded: usize,
+        written: usize,
+    }
+
+    impl Feeding {
+        /// With a queue, a name, a policy and a worker, each with number 0.
+        fn new() -> Self {
+            let mut feeding = Self { fold: Tolerant::new(Machine::new()), position: 64, folded: 0, written: 0 };
+            let value = Policy {
+                attempts: 3,
+                backoff: Backoff::default(),
+                timeout_ms: None,
+                expires_in_ms: None,
+                keep_ms: None,
+            };
+            feeding.take(&Event::StoreCreated { key: [1, 2] });
+            feeding.take(&Event::QueueCreated { queue: 0, name: "q" });
+            feeding.take(&Event::NameAdded { name: 0, text: "send" });
+            feeding.take(&Event::PolicyAdded { policy: 0, value });
+            feeding.take(&Event::WorkerAdded { worker: 0, text: "w" });
+            feeding
+        }
+
+        /// Whether it was folded, and not dropped.
+        fn take(&mut self, event: &Event<'_>) -> bool {
+            let mut body = Vec::new();
+            encode(event, &mut body);
+            self.position += 64 + body.len() as u64;
+            let (position, before) = (Position::new(self.position), self.fold.since.len());
+            self.fold.take(&Record { position, kind: kind_of(event), skippable: false, at: 1, body: &body });
+            if self.fold.since.len() <= before {
+                self.written += self.fold.parts_bytes;
+            }
+            self.folded += size_of::<Kept>() + body.len();
+            !self.fold.dropped.contains(&position)
+        }
+
+        fn enqueue(&mut self, number: u64) -> bool {
+            self.take(&Event::Enqueued(NewRow {
+                number: JobNumber(number),
+                queue: 0,
+                name: 0,
+                policy: 0,
+                priority: 0,
+                rank: number.cast_signed(),
+                due: None,
+                expires_at: None,
+                id: None,
+                tags: Vec::new(),
+                headers: b"",
+                payload: b"{}",
+            }))
+        }
+    }
+
+    #[test]
+    fn what_broke_in_the_middle_of_its_fold_leaves_no_trace() {
+        let mut feeding = Feeding::new();
+        assert!(feeding.enqueue(1) && feeding.enqueue(2));
+        let number = JobNumber(1);
+        assert!(feeding.take(&Event::Leased {
+            number,
+            token: LeaseToken::at_epoch(1),
+            worker: 0,
+            expires_at: 9,
+            forget: None
+        }));
+        let before = feeding.fold.machine.state_hash();
+        // It is said that the lease had expired: the job has left its state before the fold finds that it never did.
+        assert!(!feeding.take(&Event::Completed { number, late: true, result: None }));
+        assert_eq!((feeding.fold.breaks, feeding.fold.machine.state_hash()), (1, before));
+        feeding.fold.machine.assert_invariants();
+        assert!(feeding.take(&Event::Completed { number, late: false, result: None }), "it goes on from there");
+        feeding.fold.machine.assert_invariants();
+    }
+
+    #[test]
+    fn what_is_plainly_missing_costs_no_step_back() {
+        let mut feeding = Feeding::new();
+        assert!(feeding.enqueue(1));
+        let number = JobNumber(1);
+        let token = LeaseToken::at_epoch(1);
+        assert!(!feeding.take(&Event::Completed { number, late: false, result: None }), "it was never leased");
+        assert!(!feeding.take(&Event::Leased { number, token, worker: 1, expires_at: 9, forget: None }), "by nobody");
+        assert!(!feeding.enqueue(1), "a second time");
+        assert!(!feeding.take(&Event::NameAdded { name: 0, text: "other" }), "the number is in use");
+        assert!(!feeding.take(&Event::QueueCreated { queue: 2, name: "gap" }), "1 is next");
+        assert_eq!(feeding.fold.breaks, 0);
+    }
+
+    #[test]
+    fn writing_down_keeps_step_with_the_folding_however_large_the_state_is() {
+        let mut feeding = Feeding::new();
+        for number in 1..=20_000 {
+            assert!(feeding.enqueue(number));
+        }
+        let Feeding { fold, folded, written, .. } = feeding;
+        assert_eq!((fold.machine.jobs(), fold.breaks), (20_000, 0));
+        // Each job takes more in the state than in the log; every so many records it would be the square of them.
+        assert!(written > 0 && written <= 4 * folded, "{written} bytes written down for {folded} folded");
     }
 }

@@ -140,9 +140,9 @@ fn expected(choice: Choice, repair: &Repair) -> u64 {
 /// Makes a choice, and checks that it comes to its state, that all is kept, and that nothing is left to repair.
 fn repair(files: &Files, choice: Choice) -> (Repair, Files) {
     let disk = SimDisk::with_files(files.clone());
-    let plan = offline(&disk).plan(choice, &mut |_| {}).expect("it is a choice");
+    let plan = offline(&disk).plan(choice, &mut |_| {}, &mut |_, _| {}).expect("it is a choice");
     assert_eq!(disk.files(), *files, "a plan changes nothing");
-    let repair = offline(&disk).apply(choice, &mut |_| {}).expect("it is a choice");
+    let repair = offline(&disk).apply(choice, &mut |_| {}, &mut |_, _| {}).expect("it is a choice");
     assert_eq!((plan.until, plan.jobs, plan.lost_events), (repair.until, repair.jobs, repair.lost_events));
     let after = disk.files();
     let started = start(&after).expect("it was repaired");
@@ -295,7 +295,7 @@ fn a_damaged_manifest_is_named() {
     let verified = verified(&files);
     assert!(verified.is_unstartable() && verified.choices.is_empty());
     assert_eq!(verified.checked.findings[0].file, "MANIFEST");
-    let error = offline(&SimDisk::with_files(files)).plan(Choice::Cut, &mut |_| {}).expect_err("none");
+    let error = offline(&SimDisk::with_files(files)).plan(Choice::Cut, &mut |_| {}, &mut |_, _| {}).expect_err("none");
     assert!(error.message.contains("cut is no choice"), "{error}");
 }
 
@@ -319,7 +319,7 @@ fn what_cannot_be_read_is_never_given_up() {
             let offline = Offline::open(storage, &mut |_, _| {}).expect("the others can be looked at");
             let verified = offline.verified();
             assert!(verified.is_unstartable() && verified.choices.is_empty(), "{name} {call:?}: {verified:?}");
-            offline.plan(Choice::Cut, &mut |_| {}).expect_err("it may be whole");
+            offline.plan(Choice::Cut, &mut |_| {}, &mut |_, _| {}).expect_err("it may be whole");
         }
     }
 }
@@ -336,7 +336,8 @@ fn what_is_lost_is_told_with_jobs_and_queues() {
     files.get_mut(&file).expect("it is there")[usize::try_from(offset).expect("small") + 20] ^= 1;
     let disk = SimDisk::with_files(files);
     let mut lost = Vec::new();
-    let repair = offline(&disk).plan(Choice::Cut, &mut |event| lost.push(event.clone())).expect("a choice");
+    let repair =
+        offline(&disk).plan(Choice::Cut, &mut |event| lost.push(event.clone()), &mut |_, _| {}).expect("a choice");
     assert_eq!(repair.lost_events, lost.len() as u64);
     let enqueued: Vec<&Lost> = lost.iter().filter(|lost| lost.event == "enqueued").collect();
     // The record that was hit cannot be read any more, and may be that of a job.
@@ -371,7 +372,8 @@ fn hit(kind: &str, nth: usize) -> (Files, u64) {
 
 fn skipped(files: &Files) -> (Repair, Machine, Vec<Lost>) {
     let (disk, mut lost) = (SimDisk::with_files(files.clone()), Vec::new());
-    let repair = offline(&disk).apply(Choice::Skip, &mut |event| lost.push(event.clone())).expect("a choice");
+    let repair =
+        offline(&disk).apply(Choice::Skip, &mut |event| lost.push(event.clone()), &mut |_, _| {}).expect("a choice");
     let mut recovering = Recovering::<Blobs>::default();
     drop(Journal::open_with(disk, options(), &mut recovering).expect("it was repaired"));
     (repair, recovering.machine, lost)
@@ -432,7 +434,7 @@ fn repair_again(old: &Files, choice: Choice, wanted: u64, disk: &SimDisk) -> Res
     if !verified.is_damaged() {
         drop(offline);
     } else if verified.choices.contains(&choice) {
-        offline.apply(choice, &mut |_| {}).map_err(|error| error.to_string())?;
+        offline.apply(choice, &mut |_| {}, &mut |_, _| {}).map_err(|error| error.to_string())?;
     } else {
         return Err(format!("it cannot be made again: {verified:?}"));
     }
@@ -448,7 +450,7 @@ fn whatever_a_crash_leaves_of_a_repair_is_the_old_state_or_the_new() {
     sim::run("repair", REPAIRS, &places, &mut |trial, _| {
         for (files, choice) in damages() {
             let disk = SimDisk::with_files(files.clone());
-            let repair = offline(&disk).apply(choice, &mut |_| {}).expect("it is a choice");
+            let repair = offline(&disk).apply(choice, &mut |_| {}, &mut |_, _| {}).expect("it is a choice");
             let wanted = match choice {
                 Choice::Skip => start(&disk.files()).expect("it was repaired"),
                 _ => expected(choice, &repair),

@@ -58,7 +58,7 @@ async fn after_a_cut_no_lease_goes_on_and_no_number_or_token_returns() {
     content[at] ^= 1;
 
     let disk = SimDisk::with_files(files);
-    let repair = offline(&disk).apply(Choice::Cut, &mut |_| {}).expect("a choice");
+    let repair = offline(&disk).apply(Choice::Cut, &mut |_| {}, &mut |_, _| {}).expect("a choice");
     assert!(repair.jobs > 4 && repair.jobs < last, "{repair:?}");
     let next = repair.next_number.expect("jobs are lost");
     assert!(next.0 > last && next.0 < last + 1_000, "{repair:?}");
@@ -81,7 +81,7 @@ fn numbers_of_records_that_cannot_be_read_do_not_return() {
     let (files, number) = enqueued.expect("some are followed by others");
     for choice in [Choice::Cut, Choice::Skip] {
         let disk = SimDisk::with_files(files.clone());
-        let repair = offline(&disk).plan(choice, &mut |_| {}).expect("a choice");
+        let repair = offline(&disk).plan(choice, &mut |_| {}, &mut |_, _| {}).expect("a choice");
         assert!(repair.next_number.expect("jobs are lost").0 > number.max(107), "{choice:?} #{number}: {repair:?}");
     }
 }
@@ -104,7 +104,9 @@ fn records_of_another_version_are_never_given_up() {
     let at = content.iter().zip(&store().files[name]).position(|(one, other)| one != other).expect("one was hit");
     files.get_mut(name).expect("it is there")[at] ^= 1;
     for choice in verified(&files).choices {
-        offline(&SimDisk::with_files(files.clone())).plan(choice, &mut |_| {}).expect_err("another version's");
+        offline(&SimDisk::with_files(files.clone()))
+            .plan(choice, &mut |_| {}, &mut |_, _| {})
+            .expect_err("another version's");
     }
 }
 
@@ -118,7 +120,7 @@ fn a_snapshot_takes_the_place_of_a_damaged_one_only_once_it_was_read_back() {
     let offline = Offline::open(storage.clone(), &mut |_, _| {}).expect("it can be looked at");
     storage.plan().fail_only(&format!("{newest}.new"));
     storage.plan().fail_after(Call::Read, 0);
-    offline.apply(Choice::RebuildSnapshot, &mut |_| {}).expect_err("it cannot be read back");
+    offline.apply(Choice::RebuildSnapshot, &mut |_| {}, &mut |_, _| {}).expect_err("it cannot be read back");
     assert_eq!(disk.files()[&newest], files[&newest], "the damaged one stays until there is a better one");
     repair(&disk.files(), Choice::RebuildSnapshot);
 }
@@ -132,8 +134,8 @@ fn a_snapshot_is_rebuilt_only_as_the_state_that_the_damaged_one_names() {
     let checksum = crc32c::crc32c(&content[..60]);
     content[60..64].copy_from_slice(&checksum.to_le_bytes());
     let disk = SimDisk::with_files(files.clone());
-    let plan = offline(&disk).plan(Choice::RebuildSnapshot, &mut |_| {});
-    let repair = offline(&disk).apply(Choice::RebuildSnapshot, &mut |_| {});
+    let plan = offline(&disk).plan(Choice::RebuildSnapshot, &mut |_| {}, &mut |_, _| {});
+    let repair = offline(&disk).apply(Choice::RebuildSnapshot, &mut |_| {}, &mut |_, _| {});
     for outcome in [plan, repair] {
         let error = outcome.expect_err("the log comes to another state");
         assert!(error.message.contains("does not come to the state that the damaged snapshot names"), "{error}");
@@ -166,7 +168,7 @@ fn a_stray_segment_is_one_finding() {
     assert!((1..=3).contains(&found.checked.findings.len()), "{:?}", found.checked.findings);
     for choice in found.choices {
         // It may be refused, in words.
-        let _ = offline(&SimDisk::with_files(files.clone())).apply(choice, &mut |_| {});
+        let _ = offline(&SimDisk::with_files(files.clone())).apply(choice, &mut |_| {}, &mut |_, _| {});
     }
 }
 
@@ -185,4 +187,22 @@ fn a_compaction_by_hand_counts_its_own_files_alone() {
     storage.plan().fail_after(Call::Open, 0);
     let compacted = compact(storage, OPTIONS).expect("what is not its own concerns it not");
     assert_eq!(compacted.bytes_before, expected as u64);
+}
+
+#[test]
+fn a_repair_says_how_far_each_of_its_folds_is() {
+    for (files, choice) in damages() {
+        let mut told: Vec<(u64, u64)> = Vec::new();
+        let looked = offline(&SimDisk::with_files(files));
+        looked.plan(choice, &mut |_| {}, &mut |done, all| told.push((done, all))).expect("a choice");
+        // A snapshot is made again by one fold, and looked at by another; where the past is let go nothing is folded.
+        let folds = match choice {
+            Choice::RebuildSnapshot => 2,
+            Choice::ForgetHistory => 0,
+            Choice::Skip | Choice::Cut => 1,
+        };
+        assert_eq!(told.iter().filter(|(done, all)| done == all).count(), folds, "{choice:?}: {told:?}");
+        let ascends = |one: &(u64, u64), other: &(u64, u64)| one.0 == one.1 || one < other;
+        assert!(told.is_sorted_by(ascends) && told.len() >= folds * 20, "{choice:?}: {told:?}");
+    }
 }
