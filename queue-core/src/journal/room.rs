@@ -22,7 +22,7 @@ const LITTLE_BYTES: u64 = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Not at all: new work.
-    Nothing,
+    NoReserve,
     /// Into its first segment: what hands out work that is there.
     First,
     /// Into its second, too: what ends or removes work.
@@ -35,7 +35,7 @@ impl Reach {
     /// Segments of the reserve that must be left behind it.
     fn leaves(self) -> usize {
         match self {
-            Reach::Nothing => 2,
+            Reach::NoReserve => 2,
             Reach::First => 1,
             Reach::Second | Reach::Last => 0,
         }
@@ -70,7 +70,7 @@ impl<S: Storage> Journal<S> {
         let open = self.open.frame_bytes();
         let frame = (FRAME_BYTES_MAX - self.open.payload_bytes()) as u64;
         let full = self.stock.failure().is_some();
-        if full && reach == Reach::Nothing {
+        if full && reach == Reach::NoReserve {
             return Space { now: 0, later: 0 };
         }
         let spares = self.stock.spares();

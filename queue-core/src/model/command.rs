@@ -132,6 +132,43 @@ pub enum Command {
     Stats,
 }
 
+/// The pattern of every command that changes nothing: the one list of them, for matches that are to stay without a `_`.
+macro_rules! reading {
+    () => {
+        $crate::model::Command::ShowJob { .. }
+            | $crate::model::Command::ListJobs { .. }
+            | $crate::model::Command::ShowLog { .. }
+            | $crate::model::Command::ShowQueue { .. }
+            | $crate::model::Command::ListQueues { .. }
+            | $crate::model::Command::ShowOperation { .. }
+            | $crate::model::Command::ListOperations
+            | $crate::model::Command::Stats
+    };
+}
+pub(crate) use reading;
+
+impl Command {
+    /// Whether it changes nothing, so that it may be asked again, and of a state that is past.
+    pub const fn reads(&self) -> bool {
+        match self {
+            reading!() => true,
+            Self::Enqueue { .. }
+            | Self::Lease(_)
+            | Self::Settle { .. }
+            | Self::Extend { .. }
+            | Self::Progress { .. }
+            | Self::Log { .. }
+            | Self::Job { .. }
+            | Self::SetQueue { .. }
+            | Self::ApplyConfig { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::StartOperation { .. }
+            | Self::CancelOperation { .. } => false,
+        }
+    }
+}
+
 /// Which jobs to hand out, to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

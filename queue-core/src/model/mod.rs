@@ -27,6 +27,7 @@ pub use backoff::{Backoff, BackoffKind};
 pub use backup::{BackupReport, RestoreReport};
 pub(crate) use check::check_wait;
 pub use check::is_name;
+pub(crate) use command::reading;
 pub use command::{
     BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,
 };

@@ -10,6 +10,7 @@ use crate::journal::{COMMAND_BYTES_MAX, Journal, Level, Reach, Space, Storage};
 use crate::machine::{Lapse, Machine};
 use crate::model::{
     BulkVerb, Command, Context, Error, JobVerb, LeaseOrder, Limits, LogLine, NewJob, Now, Outcome, Settlement, Word,
+    reading,
 };
 
 /// A record's head, and what fills its body up to a multiple of 8.
@@ -87,9 +88,9 @@ pub(super) enum Room {
 pub(super) fn demand(machine: &Machine, context: &Context, command: &Command) -> Option<(Reach, u64)> {
     let by = (context.actor.len() + context.reason.len()) as u64 + 10;
     Some(match command {
-        Command::Enqueue { queue, jobs } => (Reach::Nothing, RECORD + 8 + queue.len() as u64 + batch(jobs)),
-        Command::Progress { value, .. } => (Reach::Nothing, SMALL + value.len() as u64),
-        Command::Log { lines, .. } => (Reach::Nothing, SMALL + log(lines)),
+        Command::Enqueue { queue, jobs } => (Reach::NoReserve, RECORD + 8 + queue.len() as u64 + batch(jobs)),
+        Command::Progress { value, .. } => (Reach::NoReserve, SMALL + value.len() as u64),
+        Command::Log { lines, .. } => (Reach::NoReserve, SMALL + log(lines)),
         Command::Lease(order) => (Reach::First, leases(order)),
         // A worker that is well must not lose its job for want of room: that would be work, and stalls, for nothing.
         Command::Extend { leases, .. } => (Reach::Second, leases.len() as u64 * SMALL),
@@ -115,14 +116,7 @@ pub(super) fn demand(machine: &Machine, context: &Context, command: &Command) ->
             (bulk_reach(*verb), 2 * SMALL + by + filter)
         }
         Command::CancelOperation { .. } => (Reach::Second, SMALL + by),
-        Command::ShowJob { .. }
-        | Command::ListJobs { .. }
-        | Command::ShowLog { .. }
-        | Command::ShowQueue { .. }
-        | Command::ListQueues { .. }
-        | Command::ShowOperation { .. }
-        | Command::ListOperations
-        | Command::Stats => return None,
+        reading!() => return None,
     })
 }
 
@@ -131,7 +125,7 @@ const fn verb_reach(verb: &JobVerb) -> Reach {
     match verb {
         JobVerb::Cancel | JobVerb::Remove { .. } => Reach::Second,
         JobVerb::Promote | JobVerb::Reschedule(_) | JobVerb::Retry => Reach::First,
-        JobVerb::Edit(_) => Reach::Nothing,
+        JobVerb::Edit(_) => Reach::NoReserve,
     }
 }
 
@@ -243,7 +237,7 @@ impl<S: Storage> Store<S> {
         let Some((reach, bytes)) = demand(&self.machine, context, command) else {
             return Ok(Some(Cow::Borrowed(command)));
         };
-        if reach == Reach::Nothing {
+        if reach == Reach::NoReserve {
             self.refuse_if_memory_is_full()?;
         }
         let smaller = match command {
@@ -341,7 +335,7 @@ impl<S: Storage> Store<S> {
             false => format!("the journal's next segment cannot be made: {reason}; it is tried again each second"),
         };
         let advice = match (level, reach) {
-            (_, Reach::Nothing) => "free space, or settle and remove jobs".to_owned(),
+            (_, Reach::NoReserve) => "free space, or settle and remove jobs".to_owned(),
             (Level::Nothing, _) => {
                 "its reserve is used up and nothing is written any more: free space, and it goes on by itself"
                     .to_owned()

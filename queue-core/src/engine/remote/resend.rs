@@ -32,7 +32,7 @@ impl Asked {
     /// What a call of these commands is.
     pub(super) fn by(commands: &[Command]) -> Self {
         match () {
-            () if commands.iter().all(reads) => Self::Reads,
+            () if commands.iter().all(Command::reads) => Self::Reads,
             () if commands.iter().all(is_safe) => Self::Repeats,
             () => Self::Writes,
         }
@@ -94,21 +94,6 @@ impl Resending {
     }
 }
 
-/// Whether a command changes nothing.
-fn reads(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::ShowJob { .. }
-            | Command::ListJobs { .. }
-            | Command::ShowLog { .. }
-            | Command::ShowQueue { .. }
-            | Command::ListQueues { .. }
-            | Command::ShowOperation { .. }
-            | Command::ListOperations
-            | Command::Stats
-    )
-}
-
 /// Whether a command may be sent again.
 fn is_safe(command: &Command) -> bool {
     match command {
@@ -118,7 +103,7 @@ fn is_safe(command: &Command) -> bool {
         // leases to run out, a stall each. Told `UNKNOWN`, the worker beats first, and that gives them back.
         Command::Settle { then_lease, .. } => then_lease.is_none(),
         Command::Extend { .. } | Command::Progress { .. } => true,
-        command => reads(command),
+        command => command.reads(),
     }
 }
 

@@ -52,7 +52,7 @@ fn full_store() -> (SimDisk, Journal<SimDisk>, Vec<Kept>) {
         append_one(&mut journal, &mut kept, 1);
     }
     disk.set_capacity(Some(disk.used()));
-    fill(&mut journal, &mut kept, Reach::Nothing);
+    fill(&mut journal, &mut kept, Reach::NoReserve);
     (disk, journal, kept)
 }
 
@@ -111,7 +111,7 @@ fn a_full_disk_is_no_longer_full_only_once_all_of_the_reserve_is_there_again() {
     disk.set_capacity(Some(disk.used() + (32 << 10)));
     journal.maintain(2_000);
     assert_ne!(journal.level(), Level::Open);
-    assert_eq!(journal.space(Reach::Nothing), Space { now: 0, later: 0 });
+    assert_eq!(journal.space(Reach::NoReserve), Space { now: 0, later: 0 });
     disk.set_capacity(Some(disk.used() + (64 << 10)));
     journal.maintain(4_000);
     assert_eq!(journal.level(), Level::Open);
@@ -123,11 +123,11 @@ fn what_is_larger_than_the_next_segment_has_room_made_for_it_before() {
     let (mut journal, ..) = open(&disk);
     append_one(&mut journal, &mut Vec::new(), 1);
     let large = 100_000;
-    let space = journal.space(Reach::Nothing);
+    let space = journal.space(Reach::NoReserve);
     assert!(space.now < large && large < space.later, "{space:?}");
     journal.prepare_for(large);
     journal.maintain(1);
-    assert!(journal.space(Reach::Nothing).now >= large);
+    assert!(journal.space(Reach::NoReserve).now >= large);
     disk.set_capacity(Some(disk.used()));
     append(&mut journal, 2, 2, 99_000);
     let running = journal.begin_commit(2).expect("something to commit");

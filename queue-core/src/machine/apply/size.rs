@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::check_bytes;
-use crate::model::{Command, Error, JobOptions, JobVerb, Limits, NewJob};
+use crate::model::{Command, Error, JobOptions, JobVerb, Limits, NewJob, reading};
 
 /// Checks that the command's events will fit. Every command has its line, so that none is forgotten. Whoever sends commands
 /// to a machine elsewhere may look before, since a connection carries no more either.
@@ -36,14 +36,7 @@ pub fn check_size(command: &Command) -> Result<(), Error> {
         | Command::StartOperation { .. }
         | Command::CancelOperation { .. } => return Ok(()),
         // These emit nothing.
-        Command::ShowJob { .. }
-        | Command::ListJobs { .. }
-        | Command::ShowLog { .. }
-        | Command::ShowQueue { .. }
-        | Command::ListQueues { .. }
-        | Command::ShowOperation { .. }
-        | Command::ListOperations
-        | Command::Stats => return Ok(()),
+        reading!() => return Ok(()),
     };
     check_bytes(what, bytes, Limits::BATCH_BYTES)
 }

@@ -63,18 +63,7 @@ impl PastEngine {
     }
 
     fn answer(&self, context: &Context, command: &Command) -> Answer {
-        let reads = matches!(
-            command,
-            Command::ShowJob { .. }
-                | Command::ListJobs { .. }
-                | Command::ShowLog { .. }
-                | Command::ShowQueue { .. }
-                | Command::ListQueues { .. }
-                | Command::ShowOperation { .. }
-                | Command::ListOperations
-                | Command::Stats
-        );
-        if !reads {
+        if !command.reads() {
             return Err(unsupported());
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
