@@ -97,12 +97,16 @@ async fn a_dropped_lease_call_gives_its_job_back_uncounted() {
 async fn a_lease_call_that_is_dropped_with_its_job_on_the_way_releases_it_uncounted() {
     let storage = Faulty::new(SimDisk::new());
     let engine = open(&storage);
-    let waiter = waiting_lease(&engine).await;
-    // The enqueue hands the job to the waiter, whose task has not run since.
+    let request = LeaseRequest { order: order("q"), wait_ms: 10_000 };
+    let context = Context::default();
+    let mut waiter = Box::pin(engine.lease(&context, request));
+    while !engine.shared.lock().waiters.is_waiting("q") {
+        still_waits(&mut waiter).await;
+    }
+    // The enqueue hands the job to the waiter, which is not polled any more.
     let number = engine.enqueue("q", vec![NewJob::new("n", "1")]).await.expect("room")[0].number;
     assert_eq!(engine.job(number.into()).await.expect("there").summary.state, JobState::Active);
-    waiter.abort();
-    waiter.await.expect_err("it was dropped before the job arrived");
+    drop(waiter);
     let again = engine.lease_now(order("q")).await.expect("answered").pop().expect("the job was given back");
     assert_eq!((again.number, again.attempt), (number, 1));
     let job = engine.job(number.into()).await.expect("there");
