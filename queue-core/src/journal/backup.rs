@@ -68,6 +68,8 @@ pub struct BackedUp {
     pub linked_bytes: u64,
     /// Bytes of files of its own.
     pub copied_bytes: u64,
+    /// Directories of backups that came to nothing, which could not be removed: somebody uses them.
+    pub left: Vec<String>,
 }
 
 impl<S: Storage> Journal<S> {
@@ -145,16 +147,22 @@ impl<S: Storage> Backup<S> {
             let place = backups.at(&backups.path().join(name)).place();
             return Err(JournalError::Taken { place, hint: "give the backup another name" });
         }
-        for left in there.iter().filter(|name| name.starts_with(UNFINISHED_PREFIX)) {
-            discard(backups, left)?;
-        }
         let temporary = format!("{UNFINISHED_PREFIX}{name}");
+        let mut left = Vec::new();
+        for other in there.into_iter().filter(|name| name.starts_with(UNFINISHED_PREFIX)) {
+            match discard(backups, &other) {
+                // Somebody runs it, or keeps something in it: that is in no other backup's way.
+                Err(_) if other != temporary => left.push(other),
+                discarded => discarded?,
+            }
+        }
         // What is found there was linked, or copied a moment ago: what is wrong with it is wrong with the store.
         let filled = self.fill(&backups.at(&backups.path().join(&temporary)));
         let filled = filled.map_err(|error| error.of_directory(&self.storage.place()));
-        let made = filled.and_then(|backed_up| {
+        let made = filled.and_then(|(linked_bytes, copied_bytes)| {
             put_in_place(backups, &temporary, name)?;
-            Ok(BackedUp { place: backups.at(&backups.path().join(name)).place(), ..backed_up })
+            let place = backups.at(&backups.path().join(name)).place();
+            Ok(BackedUp { place, position: self.end, linked_bytes, copied_bytes, left })
         });
         if made.is_err() {
             // It may hold the disk's last room. What cannot be removed now is removed by the next backup.
@@ -163,11 +171,10 @@ impl<S: Storage> Backup<S> {
         made
     }
 
-    /// Puts everything into the backup's directory, the manifest last.
-    fn fill(&self, target: &S) -> Result<BackedUp, JournalError> {
+    /// Puts everything into the backup's directory, the manifest last. Answers what was linked and what was copied, bytes.
+    fn fill(&self, target: &S) -> Result<(u64, u64), JournalError> {
         target.make_directory().map_err(Failure::of("make the directory", &target.place()))?;
-        let (linked_bytes, copied_bytes) = self.fill_files(target)?;
-        let backed_up = BackedUp { place: target.place(), position: self.end, linked_bytes, copied_bytes };
+        let bytes = self.fill_files(target)?;
         let manifest = self.manifest.of_backup(self.end.plus(FRAME_HEADER_BYTES as u64));
         let mut check = Check { stop: &self.stop, progress: &mut |_| {} };
         let log = recovery::replay(&ReadOnly(target.clone()), &manifest, &mut check);
@@ -180,7 +187,7 @@ impl<S: Storage> Backup<S> {
             return Err(JournalError::Corrupt { directory, file, offset, position, synced, damage });
         }
         write_manifest(target, &manifest)?;
-        Ok(backed_up)
+        Ok(bytes)
     }
 
     /// Links what the store shares, and copies the rest, once there is room for it. Returns the bytes of either.
@@ -391,10 +398,15 @@ fn discard<S: Storage>(backups: &S, name: &str) -> Result<(), JournalError> {
         }
         Err(failure) => return Err(failure.into()),
     }
-    let _lock = lock(&directory)?;
+    let held = lock(&directory)?;
     let files = list()?;
-    for file in files.iter().filter(|file| is_ours(file)) {
+    for file in files.iter().filter(|file| is_ours(file) && *file != LOCK_FILE) {
         directory.remove(file).map_err(Failure::of("remove", file))?;
+    }
+    // A network file system keeps a removed file, under another name, for as long as somebody has it open.
+    drop(held);
+    if files.iter().any(|file| file == LOCK_FILE) {
+        directory.remove(LOCK_FILE).map_err(Failure::of("remove", LOCK_FILE))?;
     }
     backups.remove_directory(name).map_err(Failure::of("remove", name))?;
     Ok(())

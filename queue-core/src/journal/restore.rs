@@ -56,20 +56,15 @@ pub fn restore<S: Storage>(from: &S, to: &S, progress: &mut dyn FnMut(u64, u64))
         let bytes = files.iter().map(|(_, length)| length).sum();
         let restored = Restored { position: log.end, files: files.len() as u64, bytes };
         write_manifest(to, &manifest.of_backup(restored.position))?;
+        to.remove(RESTORING_FILE).map_err(Failure::of("remove", RESTORING_FILE))?;
+        to.sync_directory().map_err(Failure::of("sync", &to.place()))?;
         Ok(restored)
     });
-    match restored {
-        Ok(restored) => {
-            to.remove(RESTORING_FILE).map_err(Failure::of("remove", RESTORING_FILE))?;
-            to.sync_directory().map_err(Failure::of("sync", &to.place()))?;
-            Ok(restored)
-        }
-        Err(error) => {
-            // Only room: what stays is no store, says so, and is taken by the next restore.
-            let _ = clear(to);
-            Err(error)
-        }
+    if restored.is_err() {
+        // As far as it goes: what stays is no store, says so, and is taken by the next restore.
+        let _ = clear(to);
     }
+    restored
 }
 
 /// What a store restored from the backup begins with, and the files of that with their lengths.
@@ -95,8 +90,10 @@ fn contents<S: Storage>(backup: &Inspection<S>) -> Result<(Manifest, Vec<(String
 fn leftovers<S: Storage>(to: &S) -> Result<Vec<String>, JournalError> {
     let names = to.list().map_err(Failure::of("list", &to.place()))?;
     let has = |file: &str| names.iter().any(|name| name == file);
-    let own = has(RESTORING_FILE) && !has(MANIFEST_FILE) && names.iter().all(|name| is_ours(name));
-    if own || names.iter().all(|name| name == LOCK_FILE || name == "lost+found") {
+    // A file system's root has it from the start.
+    let is_systems = |name: &String| name == "lost+found";
+    let own = has(RESTORING_FILE) && !has(MANIFEST_FILE) && names.iter().all(|name| is_ours(name) || is_systems(name));
+    if own || names.iter().all(|name| name == LOCK_FILE || is_systems(name)) {
         return Ok(names);
     }
     Err(JournalError::Taken {
@@ -120,9 +117,13 @@ fn begin<S: Storage>(to: &S, left: &[String]) -> Result<(), JournalError> {
 
 fn clear<S: Storage>(to: &S) -> std::io::Result<()> {
     let names = to.list()?;
+    // The last steps may have failed: then it is a store already.
     if names.iter().any(|name| name == MANIFEST_FILE) {
-        return Ok(());
+        to.create(RESTORING_FILE)?;
+        to.remove(MANIFEST_FILE)?;
+        to.sync_directory()?;
     }
+    let names = to.list()?;
     for name in names.iter().filter(|name| is_ours(name) && ![RESTORING_FILE, LOCK_FILE].contains(&name.as_str())) {
         to.remove(name)?;
     }

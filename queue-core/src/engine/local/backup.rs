@@ -120,12 +120,15 @@ impl<S: Storage> Shared<S> {
         self.moved.notify_waiters();
         // One may have become due meanwhile.
         self.compact_if_due();
-        let BackedUp { place, position, linked_bytes, copied_bytes } = outcome.map_err(|error| {
+        let BackedUp { place, position, linked_bytes, copied_bytes, left } = outcome.map_err(|error| {
             let error = not_made(&error);
             tracing::warn!("backup {name} was not made: {}", error.message);
             error
         })?;
         let took_ms = self.clock.steady_ms().saturating_sub(begun);
+        if !left.is_empty() {
+            tracing::warn!("what backups that came to nothing left is in use and stays: {}", left.join(", "));
+        }
         let bytes = linked_bytes + copied_bytes;
         tracing::info!("backup {name} has everything before position {position}: {bytes} bytes in {place}");
         let position = position.get();

@@ -10,12 +10,12 @@ use super::super::sim::{self, Loss, Plan};
 use super::compaction::{HISTORY, State, append_frames, compact, compact_whole, finish, names, open, open_as};
 use super::*;
 
-fn backups(disk: &SimDisk) -> SimDisk {
+pub(super) fn backups(disk: &SimDisk) -> SimDisk {
     disk.at(Path::new("backups"))
 }
 
 /// The directory of one backup.
-fn made(disk: &SimDisk, name: &str) -> SimDisk {
+pub(super) fn made(disk: &SimDisk, name: &str) -> SimDisk {
     disk.at(&Path::new("backups").join(name))
 }
 
@@ -27,7 +27,7 @@ fn back_up(journal: &mut Journal<SimDisk>, disk: &SimDisk, name: &str) -> Backed
 }
 
 /// A store with a snapshot, some log behind it, and a backup `one` of it; and what the backup has.
-fn backed_up() -> (SimDisk, Vec<Kept>) {
+pub(super) fn backed_up() -> (SimDisk, Vec<Kept>) {
     let disk = SimDisk::new();
     let (mut journal, ..) = open(&disk).expect("a new store opens");
     let mut kept = Vec::new();
@@ -38,7 +38,7 @@ fn backed_up() -> (SimDisk, Vec<Kept>) {
     (disk, kept)
 }
 
-fn no_progress(_: u64, _: u64) {}
+pub(super) fn no_progress(_: u64, _: u64) {}
 
 #[test]
 fn a_backup_has_everything_before_its_beginning_and_the_journal_goes_on() {
@@ -140,12 +140,13 @@ fn a_name_that_is_taken_is_refused_and_leftovers_go() {
     for (name, file) in [(".backup-half", "00000001.segment"), (".backup-own", "notes.txt")] {
         made(&disk, name).create(file).expect("made");
     }
-    let refused = run("two").expect_err("somebody's files are in the way");
+    assert_eq!(run("two").expect("nothing is in its way").left, [".backup-own"]);
+    assert_eq!(backups(&disk).list().expect("listed"), [".backup-own", "one", "two"]);
+    let refused = run("own").expect_err("somebody's files are in the way");
     assert!(refused.to_string().contains(".backup-own"), "{refused}");
-    assert_eq!(backups(&disk).list().expect("listed"), [".backup-own", "one"]);
     made(&disk, ".backup-own").remove("notes.txt").expect("removed");
-    run("two").expect("nothing is in the way");
-    assert_eq!(backups(&disk).list().expect("listed"), ["one", "two"]);
+    assert!(run("own").expect("nothing is in the way").left.is_empty());
+    assert_eq!(backups(&disk).list().expect("listed"), ["one", "own", "two"]);
     let lock = backups(&disk).lock().expect("nobody has it");
     let error = run("three").expect_err("another store makes a backup there");
     assert!(matches!(error, JournalError::Locked { .. }), "{error}");
@@ -164,7 +165,10 @@ fn a_store_beside_the_backups_is_left_whatever_its_name() {
     // Even under a name that is ours, as long as somebody runs it.
     restore(&made(&disk, "one"), &made(&disk, ".backup-jobs"), &mut no_progress).expect("it is whole");
     let lock = made(&disk, ".backup-jobs").lock().expect("nobody has it");
-    let error = journal.begin_backup().expect("nothing else runs").run(&backups(&disk), "three");
+    let backup = journal.begin_backup().expect("nothing else runs").run(&backups(&disk), "three");
+    assert_eq!(backup.expect("it is in nobody's way").left, [".backup-jobs"]);
+    journal.finish_backup();
+    let error = journal.begin_backup().expect("nothing else runs").run(&backups(&disk), "jobs");
     let error = error.expect_err("its owner is to choose another");
     assert!(matches!(&error, JournalError::Locked { directory, .. } if directory.ends_with(".backup-jobs")), "{error}");
     drop(lock);
@@ -371,86 +375,6 @@ fn damaged_file(error: &JournalError) -> String {
     }
 }
 
-#[test]
-fn a_restored_store_has_what_the_backup_has_and_shares_nothing_with_it() {
-    let (disk, mut kept) = backed_up();
-    let (mut seen, mut last) = (Vec::new(), 0);
-    let new = disk.at(Path::new("new"));
-    let before = made(&disk, "one").list().expect("listed");
-    let restored = restore(&made(&disk, "one"), &new, &mut |done, all| {
-        assert!(last <= done && done <= all);
-        last = done;
-        seen.push((done, all));
-    });
-    let restored = restored.expect("it is whole");
-    assert_eq!((seen.first().map(|seen| seen.0), seen.last().map(|seen| seen.0)), (Some(0), Some(2 * restored.bytes)));
-    assert_eq!(restored.files, before.len() as u64 - 1, "all but the manifest");
-    let (mut journal, recovered, state) = open(&new).expect("it opens");
-    assert_eq!((state.kept.as_slice(), recovered.restored), (kept.as_slice(), true));
-    append_frames(&mut journal, &mut kept, 30);
-    journal.forget_backup().expect("the disk is well");
-    journal.close(1).expect("it closes");
-    let (_, recovered, state) = open(&new).expect("it opens again");
-    assert_eq!((state.kept.as_slice(), recovered.restored), (kept.as_slice(), false));
-    assert_ne!(open(&made(&disk, "one")).expect("a backup stays a store").2.kept, kept);
-}
-
-#[test]
-fn a_store_is_restored_only_where_nothing_is() {
-    let (disk, _) = backed_up();
-    let new = disk.at(Path::new("new"));
-    let refused = |error: Result<Restored, JournalError>| error.expect_err("refused").to_string();
-    assert_eq!(
-        refused(restore(&disk.at(Path::new("nothing")), &new, &mut no_progress)),
-        "nothing holds no journal: it has no MANIFEST"
-    );
-    new.create("notes.txt").expect("made");
-    let taken = "new is there already; a store is restored into an empty directory, name another one";
-    assert_eq!(refused(restore(&made(&disk, "one"), &new, &mut no_progress)), taken);
-    assert_eq!(new.list().expect("listed"), ["notes.txt"]);
-    new.remove("notes.txt").expect("removed");
-    restore(&made(&disk, "one"), &new, &mut no_progress).expect("it is empty");
-    assert_eq!(refused(restore(&made(&disk, "one"), &new, &mut no_progress)), taken);
-    let lock = made(&disk, "one").lock().expect("nobody has it");
-    let error = restore(&made(&disk, "one"), &disk.at(Path::new("other")), &mut no_progress).expect_err("it is in use");
-    assert!(matches!(error, JournalError::Locked { .. }), "{error}");
-    drop(lock);
-}
-
-#[test]
-fn a_bit_flipped_in_a_backup_is_found_by_a_restore_with_its_file_and_place() {
-    let (disk, kept) = backed_up();
-    let files = disk.files();
-    let mut chance = super::super::sim::Chance(17);
-    let mut flips = 0;
-    for (name, content) in files.iter().filter(|(name, _)| name.starts_with("backups/one/")) {
-        // Every byte of the short ones; of the others such that all kinds of places come.
-        let step = (content.len() / 400).max(1);
-        for at in (0..content.len()).step_by(step) {
-            let mut files = files.clone();
-            files.get_mut(name).expect("it is there")[at] ^= 1 << chance.below(8);
-            let damaged = SimDisk::with_files(files);
-            let new = damaged.at(Path::new("new"));
-            let error = match restore(&made(&damaged, "one"), &new, &mut no_progress) {
-                Err(error) => error,
-                // What is left over at the end of a segment means nothing.
-                Ok(_) if content[at] == 0 && open(&new).expect("it opens").2.kept == kept => continue,
-                Ok(restored) => panic!("byte {at} of {name}: {restored:?}"),
-            };
-            let offset = match &error {
-                JournalError::BackupDamaged { file, offset, .. } if name.ends_with(file.as_str()) => *offset,
-                // The manifest's own first words.
-                JournalError::Foreign { .. } | JournalError::UnknownVersion { .. } if name.ends_with("MANIFEST") => 0,
-                other => panic!("byte {at} of {name}: {other}"),
-            };
-            assert!(offset <= at as u64, "byte {at} of {name}: {error}");
-            assert_eq!(new.list().expect("listed"), [""; 0], "nothing is left of it");
-            flips += 1;
-        }
-    }
-    assert!(flips > 800, "only {flips}");
-}
-
 /// A life with backups and compactions, and what was known when.
 struct Life {
     disk: SimDisk,
@@ -579,50 +503,4 @@ fn whatever_a_crash_leaves_of_a_backup_is_whole_or_no_backup() {
 fn a_backup_shares_nothing_with_a_journal_whose_end_a_crash_takes_back() {
     crash_everywhere(FsyncPolicy::EverySec);
     crash_everywhere(FsyncPolicy::No);
-}
-
-/// What a crash left of a restore: no store that opens unless it is whole, and one once it is restored again.
-fn check_restoring(disk: &SimDisk, kept: &[Kept], interrupted: usize) -> Result<(), String> {
-    let new = disk.at(Path::new("new"));
-    let has = |name: &str| new.open(name).is_ok();
-    if has("MANIFEST") {
-        let (mut journal, recovered, state) = open(&new).map_err(|error| error.to_string())?;
-        // Of each interrupted start there may be the frame below; and only behind one it is a store like any other.
-        let more = state.kept.len().saturating_sub(kept.len());
-        if !state.kept.starts_with(kept) || more > interrupted || (more == 0 && !recovered.restored) {
-            return Err(format!("it is a store, and not the backup's: {more} more, {}", recovered.restored));
-        }
-        append_frames(&mut journal, &mut Vec::new(), 1);
-        journal.forget_backup().map_err(|error| error.to_string())?;
-        return if has("RESTORING") { Err("it still says that it is not whole".to_owned()) } else { Ok(()) };
-    }
-    let files = new.list().map_err(|error| error.to_string())?;
-    if !files.is_empty() {
-        match open(&new) {
-            Err(JournalError::HalfRestored { directory }) if directory == "new" => {}
-            Err(error) => return Err(format!("refused in other words: {error}")),
-            Ok(_) => return Err(format!("half of it opens: {files:?}")),
-        }
-    }
-    restore(&made(disk, "one"), &new, &mut no_progress).map_err(|error| format!("not again: {error}"))?;
-    let state = open(&new).map_err(|error| error.to_string())?.2;
-    if state.kept == kept { Ok(()) } else { Err("restored again, it has something else".to_owned()) }
-}
-
-/// What follows the crash of a restore is the restore again, or a start.
-const RESTORES: Plan =
-    Plan { lives: 1, draws: 3, one_in: 1, nested_one_in: [13, 59, 59], images_min: 1_000, place_min: 5 };
-
-#[test]
-fn whatever_a_crash_leaves_of_a_restore_is_no_store_or_the_whole_one() {
-    let (disk, kept) = backed_up();
-    // Without the calls that made it.
-    let disk = SimDisk::with_files(disk.files());
-    restore(&made(&disk, "one"), &disk.at(Path::new("new")), &mut no_progress).expect("it is whole");
-    let places = disk.places();
-    sim::run("restore", RESTORES, &["log", "snapshot", "manifest", "mark of a restore", "removal"], &mut |trial, _| {
-        trial.crash(&disk, &|image| Some(places[image.point]), &mut |crashed| {
-            check_restoring(crashed.disk, &kept, crashed.interrupted)
-        })
-    });
 }

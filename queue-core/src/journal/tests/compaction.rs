@@ -243,7 +243,13 @@ fn live(chance: &mut Chance) -> (SimDisk, Vec<Kept>, Vec<usize>) {
             one_more(&mut journal);
         }
         // The journal goes on while a snapshot is made.
-        let compaction = journal.begin_compaction(HISTORY).expect("a segment is full");
+        let compaction = loop {
+            match journal.begin_compaction(HISTORY) {
+                Some(compaction) => break compaction,
+                // No segment is full yet.
+                None => one_more(&mut journal),
+            }
+        };
         one_more(&mut journal);
         let compacted = compact(compaction);
         one_more(&mut journal);

@@ -10,6 +10,7 @@ mod layout;
 mod properties;
 mod reading;
 mod reserve;
+mod restoring;
 mod snapshots;
 mod syncing;
 mod writing;
