@@ -4,9 +4,9 @@
 //! Invariants: what fits here is written into files that are allocated, synced and named; a frame never crosses a segment,
 //! and what a full disk's frame may take is counted whole; a little of the last segment is left to starts. In bytes.
 
-use super::Journal;
 use super::format::{COMMAND_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, SEAL_BYTES_MAX, SEGMENT_HEADER_BYTES};
 use super::storage::Storage;
+use super::{Journal, Position};
 
 /// Left free behind every frame, so that its seal needs no segment of its own.
 const SEAL_BYTES: u64 = SEAL_BYTES_MAX;
@@ -77,20 +77,26 @@ impl<S: Storage> Journal<S> {
         let count = spares.clone().count();
         let leaves = if full && self.stock.has_reserve() { reach.leaves() } else { 0 };
         let unused = if full && count == 0 && reach != Reach::Last { self.left_to_starts() } else { 0 };
-        let here = (self.room_end.get() - self.open.start.get()).saturating_sub(SEAL_BYTES + unused);
-        let here = if count >= leaves && !self.rotate_next { here } else { 0 };
+        let up_to = |end: Position| {
+            let left = (end.get() - self.open.start.get()).saturating_sub(SEAL_BYTES + unused);
+            if count >= leaves && !self.rotate_next { left } else { 0 }
+        };
+        let here = up_to(self.room_end);
         let around = SEGMENT_HEADER_BYTES as u64 + SEAL_BYTES;
         let mut usable = spares.take(count.saturating_sub(leaves)).map(|bytes| bytes.saturating_sub(around));
         let next = usable.next().unwrap_or(0);
-        let now = here.max(next).saturating_sub(open).min(frame);
         if !full {
-            // What does not fit the next segment is prepared for.
+            // What does not fit the next segment is prepared for. It is waited for where it is late: whether there is room for
+            // it is not known before, and until then nothing but a start takes of the reserve.
+            let next = if reach == Reach::Last { next } else { self.stock.next_ready().saturating_sub(around) };
+            let now = here.max(next).saturating_sub(open).min(frame);
             let later = COMMAND_BYTES_MAX as u64;
             // Nothing is kept back for such a journal: it makes segments when it needs them.
             return if self.stock.has_reserve() { Space { now, later } } else { Space { now: frame, later } };
         }
+        let now = here.max(next).saturating_sub(open).min(frame);
         let largest = usable.max().unwrap_or(0).max(next);
-        let later = here.max(largest).saturating_sub(FRAME_HEADER_BYTES as u64);
+        let later = up_to(self.room_to_come).max(largest).saturating_sub(FRAME_HEADER_BYTES as u64);
         // An empty frame beside which nothing runs has nothing to wait for.
         let waits = self.open.records > 0 || self.is_writing();
         Space { now, later: if waits { later.max(now) } else { now } }

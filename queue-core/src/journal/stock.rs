@@ -96,6 +96,8 @@ pub(super) type FoundReserve<S> = [Option<(u64, <S as Storage>::File)>; 3];
 pub(super) struct Stock<S: Storage> {
     places: Vec<Place<S>>,
     segment_bytes_max: u64,
+    /// What the next segment has where no frame asks for more.
+    next_bytes: u64,
     /// What the file for a snapshot is to have.
     snapshot_bytes: u64,
     /// The place that a step of maintenance works on.
@@ -112,6 +114,7 @@ pub(super) struct Stock<S: Storage> {
 impl<S: Storage> Stock<S> {
     /// `expected` is the length of the next snapshot, as far as is known.
     pub(super) fn new(next: Preparation<S>, options: &Options, found: FoundReserve<S>, expected: u64) -> Stock<S> {
+        let next_bytes = segment_bytes(options, next.number);
         let mut places = vec![Place::of(next)];
         if options.reserve {
             places.extend(RESERVE_FILES.into_iter().zip(found).map(|(name, found)| {
@@ -127,6 +130,7 @@ impl<S: Storage> Stock<S> {
         let mut stock = Stock {
             places,
             segment_bytes_max,
+            next_bytes,
             snapshot_bytes: 0,
             out,
             failure,
@@ -153,7 +157,7 @@ impl<S: Storage> Stock<S> {
         let is_behind = |preparation: &Preparation<S>| preparation.is_behind(preparation.wanted_bytes());
         let behind = || self.places.iter().filter_map(|place| place.preparation.as_ref()).any(is_behind);
         let possible = self.failure.is_some() && self.out.is_none() && self.places[NEXT].preparation.is_some();
-        (possible && behind()).then_some(self.retry_at)
+        (possible && (behind() || self.is_whole())).then_some(self.retry_at)
     }
 
     /// What failed is tried again at once: somebody has made room.
@@ -205,6 +209,11 @@ impl<S: Storage> Stock<S> {
         self.places[..self.places.len().min(SEGMENTS.end)].iter().map(|place| place.ready).filter(|ready| *ready > 0)
     }
 
+    /// What of the next segment can be relied on, bytes; 0 while a rotation has it.
+    pub(super) fn next_ready(&self) -> u64 {
+        self.places[NEXT].ready
+    }
+
     /// The next segment for a frame of `frame_bytes`; and, where that is not there yet, what takes its place should it
     /// turn out that there is no room for it. `None` while maintenance has what is needed.
     pub(super) fn rotate(&mut self, frame_bytes: u64) -> Option<(Preparation<S>, Option<Preparation<S>>)> {
@@ -226,7 +235,8 @@ impl<S: Storage> Stock<S> {
 
     /// A rotation came to its end: the segment behind the new one is `number`; `unused` was not needed after all.
     pub(super) fn rotated(&mut self, options: &Options, number: u32, unused: Option<Preparation<S>>) {
-        self.places[NEXT] = Place::of(Preparation::new(number, segment_bytes(options, number)));
+        self.next_bytes = segment_bytes(options, number);
+        self.places[NEXT] = Place::of(Preparation::new(number, self.next_bytes));
         self.urgent = false;
         let mut unused = unused;
         for (at, place) in self.places.iter_mut().enumerate().take(SEGMENTS.end).skip(SEGMENTS.start) {
@@ -281,13 +291,15 @@ impl<S: Storage> Stock<S> {
         snapshot_first: bool,
         now_ms: u64,
     ) -> Option<Maintenance<S>> {
+        if now_ms >= self.retry_at {
+            self.given_up = 0;
+            // All but what a frame was too large for.
+            self.forget_failure_if_whole();
+        }
         // While a rotation has the next segment it is not known how it ends.
         let next = self.places[NEXT].preparation.as_ref()?;
         if self.out.is_some() {
             return None;
-        }
-        if now_ms >= self.retry_at {
-            self.given_up = 0;
         }
         let paced = self.failure.is_none() && !self.urgent;
         let paced_to = if paced { next.target(used, capacity) } else { next.wanted_bytes() };
@@ -313,6 +325,10 @@ impl<S: Storage> Stock<S> {
             self.given_up |= 1 << maintained.place;
             let reason = format!("failed to {} {}: {}", failure.action, failure.file, failure.source).into();
             self.failure = Some(Full { reason, is_space: failure.is_space() });
+            if maintained.place == NEXT {
+                // The frame that asked for more is refused; what it asked for must not keep out what fits.
+                self.want(NEXT..NEXT + 1, self.next_bytes);
+            }
         } else if !self.is_whole() {
             // What is there again is not enough yet.
             self.failure = all_before;

@@ -46,6 +46,8 @@ pub struct Journal<S: Storage> {
     pub(super) stock: Stock<S>,
     /// Up to where frames go into the segment that the last frame went into.
     pub(super) room_end: Position,
+    /// The same, once it is known which file that segment is.
+    pub(super) room_to_come: Position,
     /// The next frame begins a segment, also where the current one has room.
     pub(super) rotate_next: bool,
     /// Whether it is to be closed: nothing that a later run can make is begun.
@@ -173,6 +175,7 @@ impl<S: Storage> Journal<S> {
             storage,
             stock: Stock::new(start.next, &options, start.reserve, start.snapshot_bytes),
             room_end,
+            room_to_come: room_end,
             rotate_next: false,
             closing: false,
             options,
@@ -302,7 +305,7 @@ impl<S: Storage> Journal<S> {
         let segment = self.unless_failed(committed.outcome)?;
         if self.current.as_ref().is_none_or(|current| current.number != segment.number) {
             self.stock.rotated(&self.options, segment.number + 1, committed.reserve);
-            self.room_end = segment.end();
+            (self.room_end, self.room_to_come) = (segment.end(), segment.end());
             self.shared.add_segment(segment.number, segment.first);
             self.current = Some(segment);
         }
@@ -513,9 +516,12 @@ impl<S: Storage> Journal<S> {
         let (next, reserve) = self.stock.rotate(frame_bytes)?;
         let salt = self.manifest.segment_salt(next.number);
         // Until it is known which file it is, nothing more fits behind this frame.
-        let ready = next.ready_bytes().checked_sub(SEGMENT_HEADER_BYTES as u64);
-        let room = ready.filter(|ready| *ready >= frame_bytes).unwrap_or(frame_bytes);
+        let behind_header = |ready: u64| ready.saturating_sub(SEGMENT_HEADER_BYTES as u64);
+        let ready = behind_header(next.ready_bytes());
+        let room = if ready >= frame_bytes { ready } else { frame_bytes };
+        let to_come = reserve.as_ref().map_or(0, |reserve| behind_header(reserve.ready_bytes()));
         self.room_end = self.open.start.plus(room);
+        self.room_to_come = self.open.start.plus(room.max(to_come));
         Some(Target::Rotate { leave: self.current.clone(), next, reserve, salt })
     }
 

@@ -23,13 +23,13 @@ const FORGET: usize = 1_000;
 pub enum Lapse {
     /// All of them.
     All,
-    /// Only what ends something: leases that run out, jobs that die unstarted, retention. Nothing becomes ready that was not.
+    /// Only what ends something: jobs that die unstarted, retention. Nothing becomes ready that was not, and no lease runs out.
     Ends,
 }
 
 impl Lapse {
     pub(super) fn has(self, tree: Tree) -> bool {
-        self == Self::All || !matches!(tree, Tree::Delayed | Tree::DelayedWall)
+        self == Self::All || !matches!(tree, Tree::Delayed | Tree::DelayedWall | Tree::Active)
     }
 }
 

@@ -269,19 +269,19 @@ impl<S: Storage> Store<S> {
         let events = |bytes: u64| usize::try_from(bytes / TIMED).unwrap_or(usize::MAX);
         match self.room_now(Reach::First, TIMED) {
             0 if self.may_write(Reach::First, TIMED) => None,
-            0 => match self.room_now(Reach::Second, TIMED) {
-                0 => {
-                    self.stood_still |= !self.may_write(Reach::Second, TIMED);
-                    None
+            0 => {
+                self.stood_still = true;
+                match self.room_now(Reach::Second, TIMED) {
+                    0 => None,
+                    bytes => Some((Lapse::Ends, events(bytes))),
                 }
-                bytes => Some((Lapse::Ends, events(bytes))),
-            },
+            }
             bytes => Some((Lapse::All, events(bytes))),
         }
     }
 
-    /// Time goes on after it stood still, in which no lease could be extended: as after a downtime of the broker's.
-    /// Returns the events that this takes of what there is room for.
+    /// Leases are handed out again, and run out: after a time in which neither was so, each begins anew, as after a downtime of
+    /// the broker's. Returns the events that this takes of what there is room for.
     pub(super) fn resume_time(&mut self, now: Now) -> usize {
         if !std::mem::take(&mut self.stood_still) {
             return 0;

@@ -20,7 +20,7 @@ use super::waiters::{Delivery, Ended, Waiters};
 use crate::engine::Answer;
 use crate::engine::clock::Clock;
 use crate::journal::{COMMAND_BYTES_MAX, Level, Reach, Storage};
-use crate::machine::{Blob, Chance, Event, Machine, Sink};
+use crate::machine::{Blob, Chance, Event, Lapse, Machine, Sink};
 use crate::model::{
     Command, Context, Error, Job, JobRef, LeaseOrder, LeaseRef, Limits, Now, Outcome, Reply, Settlement, Word,
 };
@@ -52,7 +52,7 @@ pub(super) struct Store<S: Storage> {
     pub(super) level: Level,
     /// Something had to wait for what is open, being written or being prepared.
     pub(super) is_short: bool,
-    /// Whatever time does had to wait for room, and may have to still.
+    /// No lease could run out for want of room, and perhaps none can still.
     pub(super) stood_still: bool,
     /// What to add to the clock's steady time to get the machine's.
     steady_base: u64,
@@ -241,7 +241,7 @@ impl<S: Storage> Store<S> {
         let mut more = true;
         while more && budget > 0 {
             let Some((lapse, room)) = self.lapse() else { return self.is_short };
-            let room = room - self.resume_time(now);
+            let room = room - if lapse == Lapse::All { self.resume_time(now) } else { 0 };
             if room == 0 {
                 return true;
             }
