@@ -349,6 +349,7 @@ impl Rig {
             }
             let sums = (total, queues.len() as u64);
             assert_eq!((stats.counts, stats.queues), sums, "the store's totals are its queues' sums");
+            assert_eq!(stats.version, env!("CARGO_PKG_VERSION"), "it says which version it is");
             return;
         }
     }

@@ -371,6 +371,23 @@ fn whatever_a_fold_gets_wrong_changes_the_hash() {
     assert_eq!(kinds.len(), 34, "every kind of event: {kinds:?}");
 }
 
+fn held(job: &LeasedJob) -> LeaseRef {
+    LeaseRef { number: job.number, token: job.token }
+}
+
+fn settled(job: &LeasedJob, outcome: Outcome) -> Command {
+    Command::Settle { settlements: vec![Settlement { lease: held(job), outcome }], then_lease: None }
+}
+
+/// What each of these jobs takes more after a command for it.
+fn beside(store: &mut Store, jobs: &[LeasedJob], command: impl Fn(&LeasedJob) -> Command) -> u64 {
+    let before = store.machine.row_bytes();
+    for job in jobs {
+        done(store, BEGIN, &command(job));
+    }
+    (store.machine.row_bytes() - before) / jobs.len() as u64
+}
+
 #[test]
 fn what_jobs_take_is_counted() {
     let mut store = started();
@@ -402,4 +419,29 @@ fn what_jobs_take_is_counted() {
     store.elapse(later(100_000_000));
     let left = store.machine.row_bytes() - empty;
     assert!(left < 50_000 && left < full / 20, "{left} bytes of {full} are left");
+}
+
+#[test]
+fn what_a_job_that_runs_has_beside_it_is_counted() {
+    let mut store = started();
+    enqueue(&mut store, "q", 1_000, JobOptions::default());
+    let leased = lease(&mut store, BEGIN, "q", 1_000);
+    let logged = beside(&mut store, &leased, |job| {
+        let line = LogLine { source: LogSource::Out, text: "line".to_owned() };
+        Command::Log { lease: held(job), lines: vec![line] }
+    });
+    let failed = beside(&mut store, &leased[..500], |job| {
+        let (kind, error) = ("k".repeat(60), "it broke".to_owned());
+        settled(job, Outcome::Fail { kind, error, retryable: true })
+    });
+    // A timeline longer than the one that stands in place.
+    let (mut again, before) = (leased[500..600].to_vec(), store.machine.row_bytes());
+    for _ in 0..8 {
+        beside(&mut store, &again, |job| settled(job, Outcome::Release));
+        again = lease(&mut store, BEGIN, "q", 100);
+    }
+    let spilled = (store.machine.row_bytes() - before) / 100;
+    assert!((100..200).contains(&logged), "{logged} bytes for a log of a line");
+    assert!((150..300).contains(&failed), "{failed} bytes for a failure");
+    assert!((400..900).contains(&spilled), "{spilled} bytes for eight leases more");
 }
