@@ -109,6 +109,23 @@ fn a_damaged_segment_header_is_named_at_its_place() {
 }
 
 #[test]
+fn the_first_place_is_named_where_the_next_segments_header_is_gone_too() {
+    let (disk, records) = filled(FsyncPolicy::Always, 40);
+    reopen(&disk, FsyncPolicy::Always).expect("it opens").0.close(1).expect("it closes");
+    let mut files = disk.files();
+    let bytes = files.get_mut("00000001.segment").expect("it is there");
+    // A frame of which only zeros are left, with others behind it.
+    let frame = usize::try_from(records[2].position.get()).expect("small") - 48 + 64;
+    let next = usize::try_from(records[3].position.get()).expect("small") - 48 + 64;
+    assert!(frame < next && bytes[next..].iter().any(|byte| *byte != 0), "{frame} {next}");
+    bytes[frame..next].fill(0);
+    files.get_mut("00000002.segment").expect("in use")[..64].fill(0);
+    let error = reopen(&SimDisk::with_files(files), FsyncPolicy::Always).expect_err("corruption");
+    let JournalError::Corrupt { file, offset, .. } = &error else { panic!("{error}") };
+    assert_eq!((file.as_str(), *offset), ("00000001.segment", frame as u64), "{error}");
+}
+
+#[test]
 fn a_frame_with_an_unknown_flag_is_refused_and_not_cut() {
     let (files, records) = files(3);
     let last_frame = usize::try_from(records[4].position.get()).expect("small") - 48 + 64;
