@@ -27,12 +27,15 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+
+import groups  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COMMAND_SECONDS = 60
@@ -158,7 +161,7 @@ class Session:
 
     def stop(self):
         for process, _ in self.running:
-            end_group(process)
+            groups.end(process, STOP_SECONDS)
         self.running = []
 
     def close(self):
@@ -215,7 +218,7 @@ class Session:
         try:
             status = process.wait(COMMAND_SECONDS)
         except subprocess.TimeoutExpired:
-            end_group(process)
+            groups.end(process, STOP_SECONDS)
             raise Mismatch(f"still running after {COMMAND_SECONDS} s; it printed\n{self.read_back(path)}") from None
         self.directory = pathlib.Path(where.read_text().strip())
         if re.search(r"\bkill (?!-0 ).*\$!", step.command):
@@ -231,17 +234,6 @@ class Session:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             raise Mismatch(f"the killed program still runs after {STOP_SECONDS} s") from None
-
-
-def end_group(process):
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-            process.wait(STOP_SECONDS)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def difference(expected, printed):

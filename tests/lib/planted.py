@@ -12,9 +12,10 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
+
+import groups
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
@@ -188,21 +189,9 @@ class Tree:
             except subprocess.TimeoutExpired:
                 code = None
             finally:
-                end(running)
+                groups.end(running, GRACE_SECONDS)
             output.seek(0)
             return code, output.read().decode(errors="replace")
-
-
-def end(running):
-    """Ends what still runs of a command: first asked for, so that it can end its own programs."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(running.pid, number)
-            running.wait(GRACE_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def apply(patch, place, *options):
