@@ -8,8 +8,10 @@ use crate::journal::Storage;
 /// Events in one step; between steps everyone else has a turn.
 const STEP: usize = 200;
 /// Bytes of events beyond what has left after which it waits until they have. Without it a disk that takes its time would be
-/// met by longer and longer frames, and whoever enqueues one job while a million fall due would wait for all of them.
-const AHEAD_BYTES: u64 = 64 << 10;
+/// met by longer and longer frames, and whoever enqueues one job while a million fall due would wait for all of them. It also
+/// bounds how long a helper thread that comes back from its sync waits for the lock, which the turns here take again and
+/// again: with four times as many bytes that was most of the wait of one enqueue in a hundred.
+const AHEAD_BYTES: u64 = 16 << 10;
 /// It looks at the wall clock at least this often.
 const LOOK_MS: u64 = 1_000;
 
