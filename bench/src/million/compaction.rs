@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::probe::Probe;
+use super::probe::{Latencies, Probe};
 use super::table::Table;
 use super::{Bench, Client, MillionArguments, work};
 use crate::longshore_server::LongshoreServer;
@@ -25,9 +25,12 @@ pub(super) fn measure(arguments: &MillionArguments, scratch: &Path, table: &mut 
     let folder = scratch.join("store");
     fill(arguments, &folder, table)?;
     // kill -9 ended the server before; it has never made a snapshot.
-    let (server, took) = recovered(&folder, &["--compact-after", "1kb"])?;
+    let (server, took) = recovered(&folder, &[])?;
     table.note("recovery from the log alone, s", took);
-    compact(arguments, &server, &folder, table)?;
+    let idle = idle(arguments, &server)?;
+    drop(server);
+    let (server, _) = recovered(&folder, &["--compact-after", "1kb"])?;
+    compact(arguments, &server, &folder, idle, table)?;
     drop(server);
     let (server, took) = recovered(&folder, &[])?;
     table.note("recovery from snapshot and log, s", took);
@@ -55,11 +58,24 @@ fn recovered(folder: &Path, flags: &[&str]) -> Result<(LongshoreServer, f64)> {
     Ok((server, started.elapsed().as_secs_f64()))
 }
 
-/// Makes the server make a snapshot, with the probe beside it; the idle figure is taken afterwards.
-fn compact(arguments: &MillionArguments, server: &LongshoreServer, folder: &Path, table: &mut Table) -> Result<()> {
+/// The idle figure: taken before the snapshot, since right after it the disk still gives back what the snapshot replaces.
+fn idle(arguments: &MillionArguments, server: &LongshoreServer) -> Result<Latencies> {
+    // The first only warms the server up.
+    Probe::during(&server.url(), arguments.rate, arguments.idle_time())?;
+    Probe::during(&server.url(), arguments.rate, arguments.idle_time())
+}
+
+/// Makes the server make a snapshot, with the probe beside it and for as long as an idle figure takes behind it.
+fn compact(
+    arguments: &MillionArguments,
+    server: &LongshoreServer,
+    folder: &Path,
+    idle: Latencies,
+    table: &mut Table,
+) -> Result<()> {
     let bench = Bench { arguments, client: Client::connect(server)?, table };
-    let probe = Probe::start(&bench.client.url, arguments.rate)?;
     // What the batches below cost belongs to no figure: this probe only warms the server up.
+    let probe = Probe::start(&bench.client.url, arguments.rate)?;
     let mut batches = 0;
     while !is_compacting(server)? {
         ensure!(batches < BATCHES, "no snapshot was begun after {batches} batches");
@@ -74,8 +90,9 @@ fn compact(arguments: &MillionArguments, server: &LongshoreServer, folder: &Path
     }
     let took = started.elapsed();
     let beside = probe.finish()?;
-    let idle = bench.idle()?;
+    let after = bench.idle()?;
     bench.table.beside("a snapshot is made", took, idle, beside, 2.0);
+    bench.table.beside("… and right after", arguments.idle_time(), idle, after, 2.0);
     bench.table.note("snapshot, MiB", disk_bytes(folder, "snapshot-")? as f64 / f64::from(1 << 20));
     Ok(())
 }

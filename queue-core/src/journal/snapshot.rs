@@ -25,8 +25,9 @@ pub(super) const PART_HEAD_BYTES: usize = 8;
 /// Synced in steps, since a commit's sync that comes meanwhile waits for one: as long as they take no time to speak of.
 const SYNC_BYTES_MIN: u64 = 128 << 10;
 const SYNC_BYTES_MAX: u64 = 8 << 20;
-/// What is no time to speak of: this, or half as long again as the shortest took, where no sync is any faster.
-const SYNC_SHORT: Duration = Duration::from_millis(3);
+/// What is no time to speak of: this, or half as long again as the shortest took, where no sync is any faster. With 3 ms and
+/// rests as long as the syncs, one commit in a hundred took eight times as long as without a snapshot; so it is three times.
+const SYNC_SHORT: Duration = Duration::from_micros(500);
 /// A block is closed once it has this much; a larger part has one of its own.
 const BLOCK_BYTES: usize = 64 << 10;
 /// A part carries at most what a frame does.
@@ -96,7 +97,7 @@ struct SyncSteps {
     bytes: u64,
     /// What the quickest took.
     shortest: Duration,
-    /// Whether the disk is somebody else's for as long as each took.
+    /// Whether the disk is somebody else's for twice as long as each took.
     rests: bool,
 }
 
@@ -111,7 +112,7 @@ impl SyncSteps {
         let short = SYNC_SHORT.max(self.shortest.saturating_mul(3) / 2);
         let bytes = if took <= short { self.bytes * 2 } else { self.bytes / 2 };
         self.bytes = bytes.clamp(SYNC_BYTES_MIN, SYNC_BYTES_MAX);
-        if self.rests { took } else { Duration::ZERO }
+        if self.rests { took * 2 } else { Duration::ZERO }
     }
 }
 
@@ -174,7 +175,7 @@ impl<S: Storage> SnapshotWriter<S> {
         })
     }
 
-    /// Leaves the disk to those who commit beside it, for as long again as each sync takes.
+    /// Leaves the disk to those who commit beside it, for twice as long as each sync takes.
     pub(super) fn resting(mut self, rests: bool) -> SnapshotWriter<S> {
         self.steps.rests = rests;
         self
@@ -452,10 +453,10 @@ mod tests {
         // One that takes longer the more there is.
         let mut steps = SyncSteps::new();
         for _ in 0..20 {
-            steps.took(Duration::from_micros(500 + steps.bytes / 100));
+            steps.took(Duration::from_micros(100 + steps.bytes / 700));
         }
         assert!((128 << 10..=512 << 10).contains(&steps.bytes), "{}", steps.bytes);
         let resting = SyncSteps { rests: true, ..SyncSteps::new() }.took(Duration::from_millis(7));
-        assert_eq!(resting, Duration::from_millis(7));
+        assert_eq!(resting, Duration::from_millis(14));
     }
 }
