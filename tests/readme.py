@@ -155,6 +155,7 @@ class Session:
             **{name: os.environ[name] for name in ("HOME", "USER", "LANG", "TERM") if name in os.environ},
             "PATH": f"{ROOT / 'target/release'}:{os.environ['PATH']}",
             "LONGSHORE_LISTEN": f"127.0.0.1:{self.ports[7600]}",
+            "LONGSHORE_DASHBOARD_LISTEN": f"127.0.0.1:{self.ports[7610]}",
             "LONGSHORE_ADMIN": f"127.0.0.1:{self.ports[7601]}",
             "LONGSHORE_ENGINE": f"longshore://127.0.0.1:{self.ports[7600]}",
         }

@@ -14,7 +14,7 @@ struct Dev {
 
 impl Dev {
     fn start(store: &Store, words: &[&str]) -> Self {
-        let words = [&["dev", "--listen", "127.0.0.1:0"], words].concat();
+        let words = [&["dev", "--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"], words].concat();
         let mut command = store.command(&words);
         command.env_remove("LONGSHORE_ENGINE").env("PATH", std::env::var_os("PATH").expect("a PATH"));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");

@@ -1,9 +1,10 @@
-//! `dev`: server and worker in one process, to try Longshore out and to write handlers against.
+//! `dev`: server, worker and dashboard in one process, to try Longshore out and to write handlers against.
 //!
-//! Starts both by the calls that their own `main` makes. The end goes backwards: first the worker finishes or gives back
-//! what runs, then the server closes the engine, so that nothing is left to lease expiry.
+//! Starts each by the call that its own `main` makes. The end goes backwards: first the worker finishes or gives back
+//! what runs, then the dashboard goes, then the server closes the engine, so that nothing is left to lease expiry.
 
 mod demo;
+mod page;
 mod reload;
 mod show;
 pub(crate) mod typed;
@@ -33,7 +34,7 @@ use crate::app::App;
 use crate::cli::ENGINE;
 use crate::failure::{Failure, USAGE};
 
-/// Run server and worker in one process; in a new directory, show a few jobs run
+/// Run server, worker and dashboard in one process; in a new directory, show a few jobs run
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -59,6 +60,15 @@ pub(crate) struct DevArgs {
         default_value = "127.0.0.1:7600"
     )]
     listen: String,
+    /// Where browsers find the dashboard, on loopback; none for no dashboard
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "LONGSHORE_DASHBOARD_LISTEN",
+        hide_env_values = true,
+        default_value = "127.0.0.1:7610"
+    )]
+    dashboard: String,
     /// The handlers file, taken over again whenever it changes [default: handlers of a demonstration]
     #[arg(long, value_name = "FILE", env = "LONGSHORE_HANDLERS", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -81,6 +91,11 @@ pub(crate) async fn run(args: DevArgs, app: &mut App) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     shutdown.obey_signals().map_err(|error| Failure::system("listen for signals", &error))?;
     let server = start_server(&args).await?;
+    let page = match page::start(&args.dashboard, &server.engine).await {
+        Ok(page) => page,
+        // What was started goes again before anybody is told why.
+        Err(failure) => return stop(server).await.and(Err(failure)),
+    };
     let (tell, lines) = unbounded_channel();
     let builder = match &config {
         Some(config) => Worker::from_config(config, &server.engine),
@@ -94,16 +109,23 @@ pub(crate) async fn run(args: DevArgs, app: &mut App) -> Result<(), Failure> {
         .zip(config.clone())
         .map(|(path, config)| tokio::spawn(reload::follow(path, config, bytes.flatten(), worker.handle(), tell)));
     let next = next(&args, config.as_ref(), &server);
-    let ready = ready(&args, config.as_ref(), &server);
+    let ready = vec![Some(ready(&args, config.as_ref(), &server)), page.as_ref().map(page::Dashboard::line)];
+    let ready = ready.into_iter().flatten().collect();
     let demonstration = (new && config.is_none()).then(|| Arc::clone(&server.engine));
     let printer = Printer { app, lines, waited_for: BTreeSet::new(), next, ready, demonstration };
-    let worked = work(worker, shutdown, printer, server).await;
+    let worked = work(worker, shutdown, printer, server, page).await;
     following.inspect(tokio::task::JoinHandle::abort);
     worked
 }
 
 /// Runs the worker to its end, then the server to its; shows meanwhile what they do.
-async fn work(worker: Worker, shutdown: Shutdown, mut printer: Printer<'_>, mut server: Server) -> Result<(), Failure> {
+async fn work(
+    worker: Worker,
+    shutdown: Shutdown,
+    mut printer: Printer<'_>,
+    mut server: Server,
+    page: Option<page::Dashboard>,
+) -> Result<(), Failure> {
     let mut working = pin!(worker.run());
     let worked = tokio::select! {
         worked = &mut working => worked.map_err(Failure::from),
@@ -119,6 +141,9 @@ async fn work(worker: Worker, shutdown: Shutdown, mut printer: Printer<'_>, mut 
             return Err(ended_early(ended.ok()));
         }
     };
+    if let Some(page) = page {
+        page.stop().await;
+    }
     let worked = worked.and(printer.rest()).and(stop(server).await);
     worked.and_then(|()| printer.show(&Line::plain("stopped", "stopped")))
 }
@@ -243,7 +268,7 @@ struct Printer<'a> {
     lines: UnboundedReceiver<Line>,
     waited_for: BTreeSet<JobNumber>,
     next: String,
-    ready: Line,
+    ready: Vec<Line>,
     /// Where to enqueue the jobs of the demonstration, if there is to be one.
     demonstration: Option<Arc<dyn Engine>>,
 }
@@ -251,7 +276,7 @@ struct Printer<'a> {
 impl Printer<'_> {
     /// The first lines, and the jobs of the demonstration.
     async fn begin(&mut self) -> Result<(), Failure> {
-        self.show(&self.ready.clone())?;
+        std::mem::take(&mut self.ready).iter().try_for_each(|line| self.show(line))?;
         let Some(engine) = self.demonstration.take() else { return self.say_next() };
         let (numbers, lines) = demo::enqueue(&engine).await?;
         self.waited_for = numbers.into_iter().collect();

@@ -1,0 +1,87 @@
+//! Refusals and failures as pages: the status of the error's word, what is wrong, and what to do about it.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use queue_core::model::{Error, Word};
+
+use crate::app::App;
+use crate::view;
+use crate::visit::{Nav, Page, Visit};
+
+fn status(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.word.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A refusal in the layout, with a way back.
+pub(crate) async fn page(visit: &Visit, error: &Error) -> Response {
+    let back = visit.from().map(|path| visit.app.url(path));
+    let body = html! {
+        section.notice.bad role="alert" data-test-failure=(error.word) {
+            h1 { (title(error.word)) }
+            p { (error.message) }
+            p { (advice(error.word)) }
+            p { @if let Some(back) = back { a.button href=(back) { "Back" } " " }
+                a.button href=(visit.app.url("/")) { "Overview" } }
+        }
+    };
+    view::layout::page(visit, status(error), Page::new(title(error.word), Nav::Overview, body)).await
+}
+
+/// A refusal before anything is known of who asks.
+pub(crate) fn bare(app: &App, headers: &HeaderMap, error: &Error) -> Response {
+    let body = html! { h1 { (title(error.word)) } p { (error.message) } p { (advice(error.word)) } };
+    plain(app, headers, status(error), title(error.word), &body)
+}
+
+/// A path or a method that no route is for.
+pub(crate) fn nowhere(app: &App, headers: &HeaderMap, path: &str) -> Response {
+    let body = html! {
+        h1 { "No such page" }
+        p { "There is nothing at " code { (path) } "." }
+        p { a.button href=(app.url("/")) { "Overview" } }
+    };
+    plain(app, headers, StatusCode::NOT_FOUND, "No such page", &body)
+}
+
+fn plain(app: &App, headers: &HeaderMap, status: StatusCode, title: &str, body: &Markup) -> Response {
+    let page = view::layout::bare(app, headers, title, body);
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response()
+}
+
+fn title(word: Word) -> &'static str {
+    match word {
+        Word::BadArg => "That does not fit",
+        Word::NoJob => "No such job",
+        Word::NoQueue => "No such queue",
+        Word::State | Word::Stale => "Not in this state",
+        Word::Full => "There is no room",
+        Word::Unknown => "The outcome is unknown",
+        Word::Loading => "The engine is still starting",
+        Word::Unreachable => "The engine does not answer",
+        Word::NoAuth => "Login needed",
+        Word::NoPerm => "Not allowed",
+        Word::Unsupported => "This engine can't do that",
+        Word::Trimmed => "That is too long ago",
+        Word::Timeout => "The time ran out",
+        _ => "That did not work",
+    }
+}
+
+/// What to do about it.
+pub(crate) fn advice(word: Word) -> &'static str {
+    match word {
+        Word::BadArg => "Nothing was changed. Go back and put the named field right.",
+        Word::NoJob => {
+            "Done jobs are kept for a time that their queue's settings give. Look for others by queue or state."
+        }
+        Word::NoQueue => "Look at the list of queues for its name.",
+        Word::State | Word::Stale => "Nothing was changed. The job may have gone on meanwhile: look at it again.",
+        Word::Full => "Make room on the disk or in memory, or remove jobs; then try again.",
+        Word::Unknown => "It may or may not have happened. Look whether it did before you try again.",
+        Word::Loading | Word::Unreachable => "Try again in a moment. If it goes on, look whether the server runs.",
+        Word::NoAuth => "The dashboard needs the engine's password: longshore://:PASSWORD@HOST:PORT.",
+        Word::NoPerm => "Ask somebody who may.",
+        _ => "Nothing was changed.",
+    }
+}

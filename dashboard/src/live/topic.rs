@@ -1,0 +1,113 @@
+//! The topics: which regions there are, and how each is rendered.
+//!
+//! A region stands in a page under the id that its part of an update names. An engine that does not answer leaves the
+//! regions as they are, and says so in a note.
+
+use std::fmt;
+
+use maud::{Markup, html};
+use queue_core::engine::EngineExt;
+use queue_core::model::{Error, JobNumber, is_name};
+
+use crate::access::Role;
+use crate::app::App;
+use crate::pages::{job, overview, queue};
+use crate::query::{name_of, segment};
+use crate::view::totals;
+
+/// A region of pages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Topic {
+    /// The totals, on every page.
+    Totals,
+    /// What the overview shows.
+    Overview,
+    /// What stands in a queue.
+    Queue(String),
+    /// What is known of a job, but its payload.
+    Job(JobNumber),
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Totals => f.write_str("totals"),
+            Self::Overview => f.write_str("overview"),
+            Self::Queue(queue) => write!(f, "queue:{}", segment(queue)),
+            Self::Job(number) => write!(f, "job:{}", number.0),
+        }
+    }
+}
+
+impl Topic {
+    /// How topics are written.
+    pub(crate) const FORMS: &str = "totals, overview, queue:NAME, job:NUMBER";
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            None => match text {
+                "totals" => Some(Self::Totals),
+                "overview" => Some(Self::Overview),
+                _ => None,
+            },
+            Some(("queue", name)) => Some(Self::Queue(decoded(name)?)),
+            Some(("job", number)) => number.parse().ok().map(|number| Self::Job(JobNumber(number))),
+            Some(_) => None,
+        }
+    }
+
+    /// The region as a part of an update.
+    pub(super) async fn render(&self, app: &App, role: Role) -> Markup {
+        let (id, rendered) = match self {
+            Self::Totals => ("totals", self.totals(app).await),
+            Self::Overview => ("overview", overview::region(app).await),
+            Self::Queue(queue) => ("queue", queue::region(app, queue).await),
+            Self::Job(number) => ("job", job::region(app, *number, role).await),
+        };
+        html! {
+            @if let Ok(region) = &rendered { hx-partial id=(id) hx-swap="innerMorph" { (region) } }
+            @if *self == Self::Totals { hx-partial id="live-note" hx-swap="innerHTML" { (note(rendered.as_ref().err())) } }
+        }
+    }
+
+    async fn totals(&self, app: &App) -> Result<Markup, Error> {
+        Ok(totals::bar(app, &Ok(app.engine.stats().await?)))
+    }
+}
+
+/// A name as a path's segment writes it, so that it has no comma.
+fn decoded(text: &str) -> Option<String> {
+    let name = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+    let name = name_of(&name);
+    is_name(name).then(|| name.to_owned())
+}
+
+/// Why nothing is kept up to date.
+fn note(error: Option<&Error>) -> Markup {
+    html! {
+        @if let Some(error) = error {
+            p.notice.bad role="alert" data-test-note { "Not up to date: " (error.message) }
+        } @else { span.unseen { "live" } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_read_as_they_are_written() {
+        for topic in [
+            Topic::Totals,
+            Topic::Overview,
+            Topic::Queue("a,b=c:ä/..".into()),
+            Topic::Queue("..".into()),
+            Topic::Job(JobNumber(42)),
+        ] {
+            assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
+        }
+        for text in ["", "job", "job:", "job:x", "queue:", "totals:1", "other"] {
+            assert_eq!(Topic::parse(text), None, "{text}");
+        }
+    }
+}

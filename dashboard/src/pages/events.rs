@@ -1,0 +1,29 @@
+//! `/events?topics=…`: the one stream of a page.
+
+use std::convert::Infallible;
+
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::StreamExt;
+use queue_core::model::Error;
+
+use crate::live::{self, Topic};
+use crate::visit::{Shown, Visit};
+
+/// Most topics of one page.
+const TOPICS: usize = 8;
+
+pub(crate) async fn stream(visit: &Visit) -> Result<Shown, Error> {
+    let given = visit.query.get("topics").unwrap_or_default();
+    let allowed = format!("1 to {TOPICS} of {}, with commas between them", Topic::FORMS);
+    let refuse = || Error::bad_arg("topics", given, &allowed);
+    let topics: Vec<_> = given.split(',').map(Topic::parse).collect::<Option<_>>().ok_or_else(refuse)?;
+    if topics.len() > TOPICS {
+        return Err(refuse());
+    }
+    let last = visit.headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let updates = live::watch(&visit.app, visit.access.role, &topics, last);
+    let events = updates.map(|update| Ok::<_, Infallible>(Event::default().id(update.id).data(update.html)));
+    let events = events.take_until(visit.app.stop.clone().cancelled_owned());
+    Ok(Shown::Other(Sse::new(events).keep_alive(KeepAlive::default()).into_response()))
+}

@@ -1,0 +1,11 @@
+//! The handlers, a file for each page: ask the engine, show what it says.
+
+pub(crate) mod assets;
+pub(crate) mod events;
+pub(crate) mod job;
+pub(crate) mod job_actions;
+pub(crate) mod jobs;
+pub(crate) mod overview;
+pub(crate) mod queue;
+pub(crate) mod search;
+pub(crate) mod theme;

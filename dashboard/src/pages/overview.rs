@@ -1,0 +1,84 @@
+//! `/`: what needs attention, and every queue with its counts.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+use queue_core::engine::EngineExt;
+use queue_core::model::{Error, QueueView, WorkerView};
+
+use crate::app::App;
+use crate::live::Topic;
+use crate::view::{self, bytes, many, time};
+use crate::visit::{Nav, Page, Shown, Visit};
+
+/// Most queues that the overview shows.
+const QUEUES: u32 = 100;
+/// From when on a waiting job is worth a word.
+const LONG_MS: u64 = 60_000;
+
+pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
+    let body = html! {
+        h1.unseen { "Overview" }
+        div #overview data-test-live="overview" { (region(&visit.app).await?) }
+    };
+    Ok(Page::new("Overview", Nav::Overview, body).live(Topic::Overview).into())
+}
+
+/// What is kept up to date.
+pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
+    let page = app.engine.queues(None, QUEUES).await?;
+    let workers = app.engine.workers().await?;
+    let queues = page.queues;
+    Ok(html! {
+        (attention(app, &queues, &workers))
+        section {
+            h2 { "Queues" }
+            @if queues.is_empty() {
+                (view::empty("There are no queues yet", &html! {
+                    p { "A queue is made by its first job: " code { "longshore enqueue demo hello '{\"name\": \"Ann\"}'" } }
+                }))
+            } @else { (view::queues::table(app, &queues)) }
+            @if page.cursor.is_some() { p.dim { "The first " (QUEUES) " queues by name." } }
+        }
+    })
+}
+
+/// What somebody should look at, worst first.
+fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView]) -> Markup {
+    let served: BTreeSet<_> = workers.iter().flat_map(|worker| &worker.beat.queues).collect();
+    let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !served.contains(&queue.queue);
+    let slow = |queue: &&QueueView| queue.next_waiting_ms.unwrap_or(0) >= LONG_MS && served.contains(&queue.queue);
+    let dead = |queue: &&QueueView| queue.counts.dead > 0;
+    let paused = |queue: &&QueueView| queue.paused;
+    let item = |queue: &QueueView, state: &str, text: String| {
+        html! { li data-test-attention=(state) { a href=(view::queues::jobs(app, &queue.queue, state)) { (bytes::marked(&queue.queue)) } ": " (text) } }
+    };
+    let none = !queues.iter().any(|queue| unserved(&queue) || slow(&queue) || dead(&queue) || paused(&queue));
+    html! {
+        @if !none {
+            section.attention {
+                h2 { "Needs attention" }
+                ul {
+                    @for queue in queues.iter().filter(unserved) {
+                        (item(queue, "waiting", format!("no worker serves it, and {} waiting", are(queue.counts.waiting))))
+                    }
+                    @for queue in queues.iter().filter(slow) {
+                        (item(queue, "waiting", format!("the next job has waited {}",
+                            time::took(queue.next_waiting_ms.unwrap_or(0) / 1_000 * 1_000))))
+                    }
+                    @for queue in queues.iter().filter(dead) {
+                        (item(queue, "dead", format!("{} dead", are(queue.counts.dead))))
+                    }
+                    @for queue in queues.iter().filter(paused) {
+                        (item(queue, "waiting", format!("paused: {}",
+                            queue.pause_reason.as_deref().unwrap_or("no reason was given"))))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn are(number: u64) -> String {
+    format!("{} {}", many(number, "job"), if number == 1 { "is" } else { "are" })
+}

@@ -1,0 +1,235 @@
+//! The search box: qualifiers and text, read into a filter; and written again, so that each can be taken away by a link.
+//!
+//! `state:dead queue:"two words" text that the payload has`. A word before a colon that is no qualifier is text.
+
+use maud::{Markup, html};
+use queue_core::model::{DeadReason, Error, JobFilter};
+
+use crate::view::state::{LOOKS, Look};
+use crate::visit::Visit;
+
+/// What may stand before a colon.
+const QUALIFIERS: [&str; 6] = ["state", "queue", "name", "tag", "error", "reason"];
+
+/// What was searched for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Search {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
+    /// `None`: text of the payload.
+    qualifier: Option<&'static str>,
+    value: String,
+}
+
+impl Part {
+    fn written(&self) -> String {
+        match self.qualifier {
+            Some(word) => qualifier(word, &self.value),
+            // What would be read as something else is text only in quotes.
+            None if Search::parse(&self.value).parts == [self.clone()] => self.value.clone(),
+            None => quoted(&self.value),
+        }
+    }
+}
+
+/// `word:value` as it is typed.
+pub(crate) fn qualifier(word: &str, value: &str) -> String {
+    let plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\');
+    if plain { format!("{word}:{value}") } else { format!("{word}:{}", quoted(value)) }
+}
+
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+impl Search {
+    /// Reads what was typed. There is nothing that cannot be read.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut rest = text.trim_start();
+        while !rest.is_empty() {
+            let found =
+                QUALIFIERS.into_iter().find_map(|word| Some((word, rest.strip_prefix(word)?.strip_prefix(':')?)));
+            let (value, was_quoted, tail) = taken(found.map_or(rest, |(_, tail)| tail));
+            match (found, parts.last_mut()) {
+                (Some((word, _)), _) => parts.push(Part { qualifier: Some(word), value }),
+                // Words beside each other are one text; what stands in quotes is one for itself.
+                (None, Some(Part { qualifier: None, value: before })) if !was_quoted => {
+                    before.push(' ');
+                    before.push_str(&value);
+                }
+                (None, _) => parts.push(Part { qualifier: None, value }),
+            }
+            rest = tail.trim_start();
+        }
+        Self { parts }
+    }
+
+    /// The filter that it means.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` for a state or a reason that is none, and for what a filter holds only once.
+    pub(crate) fn filter(&self) -> Result<JobFilter, Error> {
+        let mut filter = JobFilter::default();
+        for Part { qualifier, value } in &self.parts {
+            let once = |field: &mut Option<String>, name: &str| match field.replace(value.clone()) {
+                None => Ok(()),
+                Some(_) => Err(Error::bad_arg(name, value, "once in a search")),
+            };
+            match *qualifier {
+                Some("state") => value.split(',').try_for_each(|word| add_state(&mut filter, word))?,
+                Some("queue") => once(&mut filter.queue, "queue")?,
+                Some("name") => once(&mut filter.name, "name")?,
+                Some("tag") => once(&mut filter.tag, "tag")?,
+                Some("error") => once(&mut filter.fingerprint, "error")?,
+                Some(_) => filter.reason = Some(reason(value)?),
+                None => once(&mut filter.contains, "text")?,
+            }
+        }
+        filter.check()?;
+        Ok(filter)
+    }
+
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The same with one state alone, or with any.
+    fn with_state(&self, state: Option<&str>) -> String {
+        let others = self.parts.iter().filter(|part| part.qualifier != Some("state")).map(Part::written);
+        state.map(|state| format!("state:{state}")).into_iter().chain(others).collect::<Vec<_>>().join(" ")
+    }
+
+    fn without(&self, index: usize) -> String {
+        let others = self.parts.iter().enumerate().filter(|(at, _)| *at != index);
+        others.map(|(_, part)| part.written()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A tab for each state, and a chip for each part, which takes it away.
+    pub(crate) fn chips(&self, visit: &Visit) -> Markup {
+        let link = |q: String| visit.app.url_with(&visit.path, &crate::query::Query::default().with("q", q));
+        let states: Vec<_> = self.parts.iter().filter(|part| part.qualifier == Some("state")).collect();
+        let is = |word: &str| matches!(states.as_slice(), [one] if one.value == word);
+        html! {
+            nav.tabs aria-label="States" {
+                a href=(link(self.with_state(None))) aria-current=[states.is_empty().then_some("true")]
+                    data-test-tab="all" { "all" }
+                @for look in LOOKS.iter().filter(|look| look.word != "waiting-children") {
+                    a href=(link(self.with_state(Some(look.word)))) aria-current=[is(look.word).then_some("true")]
+                        data-test-tab=(look.word) { (look.icon()) " " (look.word) }
+                }
+            }
+            @if !self.is_empty() {
+                p.chips {
+                    @for (index, part) in self.parts.iter().enumerate() {
+                        a.chip href=(link(self.without(index))) title="take away" data-test-chip {
+                            (part.written()) span aria-hidden="true" { " ×" }
+                        } " "
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn add_state(filter: &mut JobFilter, word: &str) -> Result<(), Error> {
+    let words: Vec<_> = LOOKS.iter().map(|look| look.word).collect();
+    let look = Look::parse(word).ok_or_else(|| Error::bad_arg("state", word, &words.join(", ")))?;
+    let (state, cause) = look.meaning();
+    // A cause would also narrow the other states of the list.
+    if (cause.is_some() && !filter.states.is_empty()) || filter.cause.is_some() {
+        return Err(Error::bad_arg("state", word, "retrying by itself"));
+    }
+    filter.cause = cause;
+    filter.states.push(state);
+    Ok(())
+}
+
+fn reason(value: &str) -> Result<DeadReason, Error> {
+    let words: Vec<_> = DeadReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    DeadReason::parse(value).ok_or_else(|| Error::bad_arg("reason", value, &words.join(", ")))
+}
+
+/// The word or the quoted text at the beginning, whether it was quoted, and what follows.
+fn taken(text: &str) -> (String, bool, &str) {
+    let Some(inner) = text.strip_prefix('"') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        return (text[..end].to_owned(), false, &text[end..]);
+    };
+    let (mut value, mut escaped) = (String::new(), false);
+    for (at, character) in inner.char_indices() {
+        match character {
+            '\\' if !escaped => escaped = true,
+            '"' if !escaped => return (value, true, &inner[at + 1..]),
+            character => {
+                value.push(character);
+                escaped = false;
+            }
+        }
+    }
+    // A quote without its end goes to the end.
+    (value, true, "")
+}
+
+/// What a search can say, for where it is typed and where it found nothing.
+pub(crate) fn help() -> Markup {
+    html! {
+        p.dim {
+            "Search by " @for word in QUALIFIERS { code { (word) ":" } " " }
+            "and any text of the payload; " code { "name:\"two words\"" } ", " code { "state:dead,cancelled" } "."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use queue_core::model::{DelayCause, JobState};
+
+    use super::*;
+
+    fn filter(text: &str) -> JobFilter {
+        Search::parse(text).filter().expect(text)
+    }
+
+    #[test]
+    fn qualifiers_and_text_become_a_filter() {
+        let all =
+            filter(r#"state:dead,cancelled queue:emails name:"two words" tag:a error:"x: \"y\"" ann@example.org 42"#);
+        assert_eq!(all.states, [JobState::Dead, JobState::Cancelled]);
+        assert_eq!((all.queue.as_deref(), all.name.as_deref()), (Some("emails"), Some("two words")));
+        assert_eq!((all.tag.as_deref(), all.fingerprint.as_deref()), (Some("a"), Some("x: \"y\"")));
+        assert_eq!(all.contains.as_deref(), Some("ann@example.org 42"));
+        assert_eq!(filter("reason:poison").reason, Some(DeadReason::Poison));
+        assert_eq!(filter("state:retrying").cause, Some(DelayCause::Retry));
+        assert_eq!(filter("https://example.org").contains.as_deref(), Some("https://example.org"));
+        assert_eq!(filter("\"state:dead\"").contains.as_deref(), Some("state:dead"));
+        assert_eq!(filter("  "), JobFilter::default());
+    }
+
+    #[test]
+    fn what_a_filter_cannot_hold_is_refused_by_name() {
+        for (text, message) in [
+            ("state:ded", "state is ded; allowed: waiting, delayed"),
+            ("reason:why", "reason is why; allowed: exhausted, "),
+            ("queue:a queue:b", "queue is b; allowed: once in a search"),
+            ("state:dead state:retrying", "state is retrying; allowed: retrying by itself"),
+        ] {
+            let error = Search::parse(text).filter().expect_err(text);
+            assert!(error.message.starts_with(message), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for text in ["state:dead a b", "queue:\"a b\" \"state:dead\"", "name:\"\\\"\\\\\"", "\"a  b\"", "x:y"] {
+            let search = Search::parse(text);
+            let written: Vec<_> = search.parts.iter().map(Part::written).collect();
+            assert_eq!(Search::parse(&written.join(" ")), search, "{text}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Every route and action: the one table that the router is built from, with the role that each needs.
+//!
+//! `longshore-dashboard routes` writes it as JSON, so that a test can ask for each of them to be used.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::http::Method;
+use queue_core::model::Error;
+use serde::{Serialize, Serializer};
+
+use crate::access::Role;
+use crate::pages::{assets, events, job, job_actions, jobs, overview, queue, theme};
+use crate::visit::{Shown, Visit};
+
+/// What a handler comes to.
+pub(crate) type Answer<'v> = Pin<Box<dyn Future<Output = Result<Shown, Error>> + Send + 'v>>;
+
+/// One route or action.
+#[derive(Clone, Copy, Serialize)]
+pub struct Route {
+    /// `GET` for what is shown, `POST` for what is done.
+    #[serde(serialize_with = "as_text")]
+    method: &'static Method,
+    /// The path behind the base, with the named segments in braces.
+    path: &'static str,
+    /// The role that it needs.
+    role: Role,
+    #[serde(skip)]
+    handler: for<'v> fn(&'v Visit) -> Answer<'v>,
+}
+
+fn as_text<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(method.as_str())
+}
+
+impl Route {
+    /// `GET` or `POST`.
+    pub fn method(&self) -> &'static Method {
+        self.method
+    }
+
+    /// The path behind the base, with the named segments in braces.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The role that it needs.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(crate) fn answer<'v>(&self, visit: &'v Visit) -> Answer<'v> {
+        (self.handler)(visit)
+    }
+}
+
+macro_rules! table {
+    ($($method:ident $path:literal $role:ident $handler:path;)+) => {
+        /// Every route and action.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: &Method::$method,
+            path: $path,
+            role: Role::$role,
+            handler: |visit| Box::pin($handler(visit)),
+        }),+];
+    };
+}
+
+table! {
+    GET "/" Viewer overview::page;
+    GET "/jobs" Viewer jobs::page;
+    GET "/jobs/{job}" Viewer job::page;
+    GET "/jobs/{job}/payload" Viewer job::payload;
+    GET "/jobs/{job}/result" Viewer job::result;
+    POST "/jobs/{job}/retry" Operator job_actions::retry;
+    GET "/queues/{queue}" Viewer queue::page;
+    GET "/events" Viewer events::stream;
+    GET "/assets/{file}" Viewer assets::file;
+    POST "/theme" Viewer theme::choose;
+}
+
+/// The table as JSON, a line for each route.
+pub fn as_json() -> String {
+    let lines: Vec<_> =
+        ROUTES.iter().map(|route| serde_json::to_string(route).expect("a route is plain data")).collect();
+    format!("[\n  {}\n]\n", lines.join(",\n  "))
+}

@@ -1,0 +1,158 @@
+//! The dashboard's life: bind, serve, end.
+//!
+//! Every request goes one way: the table's role, then who asks, then the handler, then the headers that every answer has.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use queue_core::engine::Engine;
+use queue_core::model::{Error, Word, fragment};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::query::Query;
+use crate::routes::{ROUTES, Route};
+use crate::visit::{Shown, Visit};
+use crate::{Config, access, config, failure, view};
+
+/// Most bytes of a form: a payload of 1 MiB, each byte of which may be written as three.
+const FORM_BYTES: usize = 4 << 20;
+/// How long a stop waits for browsers that take their answers slowly.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+/// Nothing but what this address serves, and nothing inline.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Serves `engine` until `stop` is cancelled; tells `bound` where it listens.
+///
+/// # Errors
+///
+/// `BADARG` for an address or a base path that is none, or an address beyond loopback; `STATE` where it is taken.
+pub async fn serve(
+    config: &Config,
+    engine: Arc<dyn Engine>,
+    stop: CancellationToken,
+    bound: impl FnOnce(SocketAddr),
+) -> Result<(), Error> {
+    let router = router(config, engine, stop.clone())?;
+    let listener = bind(&config.listen).await?;
+    let failed = |error: std::io::Error| Error::new(Word::Err, format!("cannot serve: {}", fragment(&error)));
+    bound(listener.local_addr().map_err(failed)?);
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()) => served.map_err(failed),
+        () = late => Ok(()),
+    }
+}
+
+/// The whole dashboard as a router, for whoever brings a listener of his own. Streams end when `stop` is cancelled.
+///
+/// # Errors
+///
+/// `BADARG` for a base path that is none.
+pub fn router(config: &Config, engine: Arc<dyn Engine>, stop: CancellationToken) -> Result<Router, Error> {
+    let base_path = config::base_path(&config.base_path)?;
+    let app = App::new(engine, &Config { base_path, ..config.clone() }, stop);
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(&app.url(route.path()), method_router(route));
+    }
+    if !app.base.is_empty() {
+        router = router.route(&app.base, method_router(&ROUTES[0]));
+    }
+    Ok(router.fallback(nowhere).method_not_allowed_fallback(nowhere).with_state(app))
+}
+
+fn method_router(route: &'static Route) -> MethodRouter<Arc<App>> {
+    let filter = if *route.method() == Method::POST { MethodFilter::POST } else { MethodFilter::GET };
+    on(filter, move |State(app): State<Arc<App>>, segments: RawPathParams, request: Request| async move {
+        let segments = segments.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        respond(route, app, segments, request).await
+    })
+}
+
+async fn respond(route: &Route, app: Arc<App>, segments: Vec<(String, String)>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().strip_prefix(app.base.as_str()).unwrap_or_default().to_owned();
+    let access = match access::admit(&app, &parts, route.role()) {
+        Ok(access) => access,
+        Err(error) => return with_headers(failure::bare(&app, &parts.headers, &error)),
+    };
+    let query = Query::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    let form = match *route.method() {
+        Method::POST => to_bytes(body, FORM_BYTES).await.map(|bytes| Query::parse(&bytes)),
+        _ => Ok(Query::default()),
+    };
+    let now_ms = app.now_ms();
+    let mut visit =
+        Visit { app, access, path, headers: parts.headers, query, form: Query::default(), segments, now_ms };
+    let answer = match form {
+        Ok(form) => {
+            visit.form = form;
+            route.answer(&visit).await
+        }
+        Err(_) => Err(Error::bad_arg("the form", "longer than 4 MiB", "a payload of at most 1 MiB")),
+    };
+    let response = match answer {
+        Ok(Shown::Page(page)) => view::layout::page(&visit, StatusCode::OK, page).await,
+        Ok(Shown::Back(location)) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Ok(Shown::Other(response)) => response,
+        Err(error) => failure::page(&visit, &error).await,
+    };
+    with_headers(response)
+}
+
+/// What no route is for.
+async fn nowhere(State(app): State<Arc<App>>, request: Request) -> Response {
+    with_headers(failure::nowhere(&app, request.headers(), request.uri().path()))
+}
+
+fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What is not said to be kept shows the state of a moment, and payloads.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Listens on loopback. A name of several addresses is taken at the first, but `localhost` where browsers look for it.
+async fn bind(address: &str) -> Result<TcpListener, Error> {
+    let none = || Error::bad_arg("listen", address, "HOST:PORT, such as 127.0.0.1:7610");
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    if !matches!(port, Some(Ok(_))) {
+        return Err(none());
+    }
+    let unknown = |error| Error::new(Word::BadArg, format!("listen is {address}: {}", fragment(&error)));
+    let found: Vec<_> = tokio::net::lookup_host(address).await.map_err(unknown)?.collect();
+    let usual = found.iter().find(|found| found.ip() == Ipv4Addr::LOCALHOST);
+    let resolved = usual.or(found.first()).copied().ok_or_else(none)?;
+    if !resolved.ip().is_loopback() {
+        let allowed = "a loopback address such as 127.0.0.1:7610, since whoever reaches the dashboard may do everything; \
+            for others put a proxy with a login in front of it";
+        return Err(Error::bad_arg("listen", address, allowed));
+    }
+    TcpListener::bind(resolved).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "; another address: --listen HOST:PORT",
+            _ => "",
+        };
+        Error::new(Word::State, format!("cannot listen on {address}: {}{hint}", fragment(&error)))
+    })
+}

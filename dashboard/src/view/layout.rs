@@ -1,0 +1,128 @@
+//! The frame around every page: totals, navigation, search, footer, and the one connection that keeps it up to date.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+use queue_core::model::{Error, Stats};
+
+use super::{form, time, totals};
+use crate::app::App;
+use crate::assets;
+use crate::live::Topic;
+use crate::pages::theme::{self, Theme};
+use crate::visit::{Nav, Page, Visit};
+
+/// What htmx may do: swap what comes over the one connection. It evaluates nothing and keeps no history.
+const HTMX: &str =
+    r#"{"extensions":"sse","history":false,"includeIndicatorCSS":false,"mode":"same-origin","defaultSwap":"none"}"#;
+
+/// Name, path, and the key behind `g` that leads there.
+const NAV: [(Nav, &str, &str, &str); 2] = [(Nav::Overview, "Overview", "/", "o"), (Nav::Jobs, "Jobs", "/jobs", "j")];
+
+/// A whole page as an answer.
+pub(crate) async fn page(visit: &Visit, status: StatusCode, page: Page) -> Response {
+    let stats = visit.stats().await;
+    let app = &*visit.app;
+    let inner = html! {
+        (header(visit, page.nav))
+        div #totals data-test-live="totals" { (totals::bar(app, &stats)) }
+        div #live-note aria-live="polite" {}
+        main #main { (form::done(visit)) (page.body) }
+        (footer(visit, &stats))
+        (help())
+        (connection(app, &page.live))
+    };
+    let whole = document(app, Theme::of(&visit.headers), &page.title, &inner);
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], whole.into_string()).into_response()
+}
+
+/// A page for whom nothing is known of.
+pub(crate) fn bare(app: &App, headers: &HeaderMap, title: &str, body: &Markup) -> Markup {
+    document(app, Theme::of(headers), title, &html! { main #main { section.notice.bad role="alert" { (body) } } })
+}
+
+fn document(app: &App, theme: Theme, title: &str, inner: &Markup) -> Markup {
+    let asset = |name: &str| app.url(&assets::path(name));
+    html! {
+        (DOCTYPE)
+        html lang="en" data-theme=(theme.word()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content=(theme.scheme());
+                meta name="htmx-config" content=(HTMX);
+                title { (title) " · Longshore" }
+                link rel="icon" type="image/svg+xml" href=(asset("icon.svg"));
+                link rel="stylesheet" href=(asset("app.css"));
+                // htmx looks at the page as soon as it is there, and must know its extension by then: these two do not wait.
+                @for script in ["htmx.js", "hx-sse.js"] { script src=(asset(script)) {} }
+                script src=(asset("app.js")) defer {}
+            }
+            body { a.skip href="#main" { "To the content" } (inner) }
+        }
+    }
+}
+
+fn header(visit: &Visit, at: Nav) -> Markup {
+    let app = &*visit.app;
+    html! {
+        header.top {
+            a.brand href=(app.url("/")) { "Longshore" }
+            nav aria-label="Pages" {
+                @for (nav, name, path, key) in NAV {
+                    a href=(app.url(path)) data-key=(key) aria-current=[(nav == at).then_some("page")]
+                        data-test-nav=(name) { (name) }
+                }
+            }
+            form.search role="search" method="get" action=(app.url("/jobs")) data-test-form="search" {
+                label.unseen for="search" { "Search jobs" }
+                input #search type="search" name="q" autocomplete="off" spellcheck="false"
+                    value=[visit.query.get("q")] placeholder="state:dead queue:emails text …  ( / )";
+            }
+            (theme::switch(visit))
+        }
+    }
+}
+
+fn footer(visit: &Visit, stats: &Result<Stats, Error>) -> Markup {
+    html! {
+        footer {
+            @match stats {
+                Ok(stats) => {
+                    span data-test-engine { "engine " b { (stats.engine) } }
+                    span title="when an acknowledged job is on disk" { "fsync " b { (stats.fsync) } }
+                    @if stats.engine == "memory" { span.warn { "nothing survives a restart" } }
+                    span { "version " (stats.version) }
+                }
+                Err(error) => span.warn { "engine: " (error.word) }
+            }
+            span { "clock " time.clock datetime=(time::instant(visit.now_ms)) { (time::instant(visit.now_ms)) } }
+            span { kbd { "?" } " keys" }
+        }
+    }
+}
+
+/// The keys; script opens it at `?`.
+fn help() -> Markup {
+    let key = |keys: &str, what: &str| html! { tr { td { kbd { (keys) } } td { (what) } } };
+    html! {
+        dialog #keys aria-labelledby="keys-title" {
+            h2 #keys-title { "Keys" }
+            table {
+                (key("/", "search"))
+                @for (_, name, _, letter) in NAV { (key(&format!("g {letter}"), name)) }
+                (key("?", "this list"))
+                (key("Esc", "close, leave the search"))
+            }
+            form method="dialog" { button { "Close" } }
+        }
+    }
+}
+
+/// The one connection of a page.
+fn connection(app: &App, live: &[Topic]) -> Markup {
+    let topics: Vec<_> = std::iter::once(&Topic::Totals).chain(live).map(Topic::to_string).collect();
+    let query = crate::query::Query::default().with("topics", topics.join(","));
+    let path = app.url_with("/events", &query);
+    html! { div #live hx-sse:connect=(path) hx-swap="none" data-test-live="connection" {} }
+}

@@ -1,0 +1,68 @@
+//! The dashboard of `dev`: on the engine itself, without a connection in between.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use queue_core::engine::Engine;
+use queue_core::model::{Error, Word};
+use server::CancellationToken;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::show::Line;
+use crate::failure::{Failure, USAGE};
+
+/// The flag's word for no dashboard.
+const NONE: &str = "none";
+
+/// The dashboard in a task of its own.
+pub(super) struct Dashboard {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+/// Starts it at `listen`, unless that says none.
+pub(super) async fn start(listen: &str, engine: &Arc<dyn Engine>) -> Result<Option<Dashboard>, Failure> {
+    if listen == NONE {
+        return Ok(None);
+    }
+    let config = dashboard::Config { listen: listen.to_owned(), ..dashboard::Config::default() };
+    let stop = CancellationToken::new();
+    let (bound, address) = oneshot::channel();
+    let (engine, stopped) = (Arc::clone(engine), stop.clone());
+    let task = tokio::spawn(async move {
+        // Whoever waits for the address has gone only if `dev` itself has.
+        dashboard::serve(&config, engine, stopped, |address| _ = bound.send(address)).await
+    });
+    match address.await {
+        Ok(address) => Ok(Some(Dashboard { address, stop, task })),
+        Err(_) => Err(not_started(task.await.ok().and_then(Result::err))),
+    }
+}
+
+fn not_started(error: Option<Error>) -> Failure {
+    let Some(error) = error else {
+        return Failure::new("the dashboard ended without a reason", "please report this as a fault of longshore", 1);
+    };
+    let exit = if error.word == Word::BadArg { USAGE } else { 1 };
+    let hint = "another address: longshore dev --dashboard HOST:PORT; without one: --dashboard none";
+    // The dashboard names its own flag, which here is another's; once is enough.
+    let message = error.message.split("; another address").next().unwrap_or_default();
+    let message = message.replacen("listen is", "dashboard is", 1);
+    Failure::new(message, hint, exit)
+}
+
+impl Dashboard {
+    /// Where it is.
+    pub(super) fn line(&self) -> Line {
+        Line::plain("dashboard", format!("the dashboard is at http://{}/", self.address))
+    }
+
+    /// Ends it; who watches is cut off.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        // How it ended is of no use to anybody any more.
+        let _ = self.task.await;
+    }
+}
