@@ -1,8 +1,10 @@
 //! A damaged data directory: what is said of it, what can be done, and that it is done.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use queue_core::model::Outcome;
+use queue_core::engine::{Engine, EngineExt};
+use queue_core::model::{LeaseOrder, LeaseRef, Outcome};
 
 use crate::harness::{Store, check, said};
 
@@ -87,6 +89,84 @@ fn bad_frames_are_skipped() {
         files(&store, "0").into_iter().rfind(|path| std::fs::read(path).expect("a file").iter().any(|byte| *byte != 0));
     damage(&last.expect("one in use"), 64 + 48 + 700);
     check("bad_frames_are_skipped", &store.session(&["journal repair store --apply skip", "journal verify store"]));
+}
+
+/// Leases the next job as this worker and completes it.
+async fn work(engine: &Arc<dyn Engine>, worker: &str) {
+    let order = LeaseOrder { queues: vec!["emails".into()], limit: 1, worker: worker.into(), lease_ms: None };
+    let job = engine.lease_now(order).await.expect("a good order").pop().expect("a job waits");
+    let lease = LeaseRef { number: job.number, token: job.token };
+    engine.settle(lease, Outcome::Complete { result: None }).await.expect("held");
+}
+
+/// Where a text stands in the newest segment that has it.
+fn find(store: &Store, text: &str) -> (PathBuf, usize) {
+    let found = files(store, "0").into_iter().rev().find_map(|path| {
+        let bytes = std::fs::read(&path).expect("a file");
+        let at = bytes.windows(text.len()).position(|window| window == text.as_bytes())?;
+        Some((path, at))
+    });
+    found.expect("it stands there")
+}
+
+#[test]
+fn what_a_worker_did_is_kept_where_its_name_is_lost() {
+    let store = Store::new();
+    store.session(&[
+        "enqueue emails send 1",
+        "enqueue emails send 2",
+        "enqueue emails send 3",
+        "enqueue emails send 4",
+    ]);
+    store.with_engine(async |engine| {
+        work(engine, "ann").await;
+        for _ in 0..2 {
+            work(engine, "bert").await;
+        }
+    });
+    // The name of the second worker, and with it the lease of #2: what it did with #3 stands behind it, whole.
+    let (path, at) = find(&store, "bert");
+    damage(&path, at);
+    let text = store.session(&[
+        "journal repair store",
+        "journal repair store --apply skip",
+        "journal repair store --json",
+        "journal verify store",
+        "job show 3",
+        "job show 3 --json",
+        "job list",
+    ]);
+    check("what_a_worker_did_is_kept_where_its_name_is_lost", &text);
+    store.with_engine(async |engine| {
+        for worker in ["bert", "carl"] {
+            work(engine, worker).await;
+        }
+    });
+    let shown = store.session(&["journal compact store", "job show 2", "job show 3", "job show 4"]);
+    assert!(shown.contains("bert") && shown.contains("carl") && shown.contains("unknown worker 1"), "{shown}");
+}
+
+#[test]
+fn jobs_whose_name_or_policy_is_lost_are_told() {
+    let store = Store::new();
+    store.session(&["enqueue emails send 1", "enqueue emails build 2", "enqueue emails build 3"]);
+    store.session(&[
+        "enqueue emails build 4 --attempts 7",
+        "enqueue emails build 5 --attempts 7",
+        "enqueue emails send 6",
+    ]);
+    for text in ["build", "\u{7}\0\0\0"] {
+        let (path, at) = find(&store, text);
+        damage(&path, at);
+    }
+    let text = store.session(&[
+        "journal repair store --json",
+        "journal repair store --apply skip",
+        "job list",
+        "enqueue emails build 7",
+        "journal verify store",
+    ]);
+    check("jobs_whose_name_or_policy_is_lost_are_told", &text);
 }
 
 #[test]

@@ -48,6 +48,27 @@ pub struct Mending<'a, S: Storage> {
     beyond: Position,
 }
 
+/// A part of the log without a whole frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Where it begins.
+    pub begin: Position,
+    /// Where it ends.
+    pub end: Position,
+    /// Records in it, as the headers of bad frames say.
+    pub records: u64,
+    /// The bytes in it of which no header says how many records they were.
+    pub untold_bytes: u64,
+}
+
+impl Hole {
+    /// Between two places, if there is anything; `told`: the bytes that are those of `records`.
+    fn between(begin: Position, end: Position, records: u64, told: u64) -> Option<Hole> {
+        let bytes = end.get().checked_sub(begin.get()).filter(|bytes| *bytes > 0)?;
+        Some(Hole { begin, end, records, untold_bytes: bytes.saturating_sub(told) })
+    }
+}
+
 /// What a repair has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mended {
@@ -284,22 +305,38 @@ impl<S: Storage> Mending<'_, S> {
     ///
     /// [`JournalError::Io`].
     pub fn unread_records(&self) -> Result<u64, JournalError> {
-        let begin = self.begin();
-        let (mut end, mut whole) = (begin.max(self.inspection.begin()), 0);
+        let unread: u64 = self.holes()?.iter().map(|hole| hole.end.get() - hole.begin.get()).sum();
+        Ok(unread.div_ceil(RECORD_HEAD_BYTES as u64))
+    }
+
+    /// Where there is no whole frame behind the base, in order: bad places, and what was in segments that are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`].
+    pub fn holes(&self) -> Result<Vec<Hole>, JournalError> {
+        let (mut next, mut holes) = (self.begin(), Vec::new());
+        let (mut end, mut records, mut told) = (next.max(self.inspection.begin()), 0, 0);
         self.visit(&mut |_, part| {
-            let behind = match part {
+            match part {
                 Part::Kept(header) | Part::Lost(header) => {
-                    whole += header.frame_bytes() as u64;
-                    header.first.plus(header.frame_bytes() as u64)
+                    holes.extend(Hole::between(next, header.first, records, told));
+                    (records, told) = (0, 0);
+                    next = next.max(header.first.plus(header.frame_bytes() as u64));
                 }
-                Part::Bad(bad) => bad.position.plus(bad.end - bad.offset),
-            };
-            end = end.max(behind);
+                Part::Bad(bad) => {
+                    let bytes = bad.end - bad.offset;
+                    end = end.max(bad.position.plus(bytes));
+                    if let Some(header) = bad.header {
+                        records += u64::from(header.records);
+                        told += bytes.min(header.frame_bytes() as u64);
+                    }
+                }
+            }
             Ok(ControlFlow::Continue(()))
         })?;
-        // What lies between two segments was in one that is gone.
-        let unread = (end.get() - begin.get()).saturating_sub(whole);
-        Ok(unread.div_ceil(RECORD_HEAD_BYTES as u64))
+        holes.extend(Hole::between(next, end, records, told));
+        Ok(holes)
     }
 
     fn visit(&self, visitor: &mut VisitPart<'_, S::File>) -> Result<(), JournalError> {

@@ -36,7 +36,7 @@ pub use compaction::{Cleanup, Compacted, Compaction};
 pub use errors::JournalError;
 pub use format::{ALIGNMENT, COMMAND_BYTES_MAX, Damage, FORMAT_VERSION, FRAME_BYTES_MAX, Record};
 pub use inspect::{Inspection, ReadOnly, Torn};
-pub use mend::{Base, Mended, Mending};
+pub use mend::{Base, Hole, Mended, Mending};
 pub use reader::{Chunk, Reader};
 pub use recovery::{Recovered, VisitError, Visitor};
 pub use restore::{Restored, restore};

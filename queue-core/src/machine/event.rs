@@ -340,4 +340,16 @@ impl Event<'_> {
             _ => None,
         }
     }
+
+    /// Says another queue's number, where it is about one and not about a job.
+    pub(crate) const fn set_queue(&mut self, number: u32) {
+        if let Self::QueueCreated { queue, .. }
+        | Self::IdsForgotten { queue, .. }
+        | Self::QueueSet { queue, .. }
+        | Self::QueuePaused { queue, .. }
+        | Self::QueueResumed { queue, .. } = self
+        {
+            *queue = number;
+        }
+    }
 }

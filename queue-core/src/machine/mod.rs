@@ -37,12 +37,13 @@ pub use given::Given;
 pub(crate) use record::tests::samples;
 pub use record::{UNKNOWN, decode, encode, is_skippable, kind_of};
 pub use snapshot::{Restore, Wrong};
+pub(crate) use tables::{Interned, Value};
 
 use bytes::Bytes;
 use operations::Operation;
 use queue::{NEVER, Queue, Tree};
 use rows::Rows;
-use tables::{Ids, Interned, SettledTokens};
+use tables::{Ids, SettledTokens};
 
 use crate::model::{JobNumber, LeaseRef, LeaseToken, Now, QueueSettings};
 
@@ -251,7 +252,7 @@ impl Machine {
         self.ended.clear();
     }
 
-    fn queue_id(&self, name: &str) -> Option<u32> {
+    pub(crate) fn queue_id(&self, name: &str) -> Option<u32> {
         self.queue_names.get(name).copied()
     }
 

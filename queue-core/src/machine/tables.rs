@@ -112,6 +112,12 @@ impl<T: Value> Interned<T> {
         self.numbers.get(value).copied()
     }
 
+    /// How often a number's value is used; 0 for one that nobody has.
+    pub(crate) fn uses(&self, number: u32) -> u64 {
+        let entry = self.values.get(number as usize / PART).and_then(|part| part.get(number as usize % PART));
+        entry.and_then(Option::as_ref).map_or(0, |(_, uses)| *uses)
+    }
+
     /// The number that the next new value will have.
     pub(crate) fn next(&self) -> u32 {
         self.free.first().copied().unwrap_or(self.places() as u32)

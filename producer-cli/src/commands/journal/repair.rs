@@ -3,17 +3,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use queue_core::engine::offline::{Choice, Lost, Repair};
+use queue_core::engine::offline::{Choice, Doubt, Lost, Repair, Unnamed};
 use serde::Serialize;
 
 use super::verify::{counted, damaged, interrupted, open, tell, unreadable, with_bar};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::parse;
-use crate::render::instant;
+use crate::render::{cut, instant};
 
 /// Events that are shown to people of each choice; programs get all of them.
 const SHOWN_LOST: usize = 20;
+
+/// Jobs of which a line for people names the numbers.
+const SHOWN_JOBS: usize = 5;
+/// Characters of a name or policy in it: all of a placeholder.
+const SHOWN_TEXT: usize = 60;
 
 /// Show what can be done about a damaged data directory, and with --apply do it
 #[derive(Args, Debug)]
@@ -61,6 +66,11 @@ enum Line<'a> {
         choice: &'static str,
         #[serde(flatten)]
         lost: &'a Lost,
+    },
+    Unnamed {
+        choice: &'static str,
+        #[serde(flatten)]
+        unnamed: &'a Unnamed,
     },
     Choice {
         choice: &'static str,
@@ -142,6 +152,9 @@ impl Telling<'_> {
         let choice = self.choice.as_str();
         let Repair { base, until, jobs, lost_events, lost_jobs, .. } = repair;
         if self.app.json {
+            for unnamed in &repair.unnamed {
+                self.app.out.json(&Line::Unnamed { choice, unnamed })?;
+            }
             self.app.out.json(&Line::Choice {
                 choice,
                 base,
@@ -166,6 +179,9 @@ impl Telling<'_> {
             counted(*lost_events, "event"),
             counted(*lost_jobs, "job"),
         ))?;
+        for unnamed in &repair.unnamed {
+            self.app.out.line(format_args!("  {}", sentence(unnamed)))?;
+        }
         if let Some(next) = repair.next_number {
             self.app
                 .out
@@ -175,5 +191,22 @@ impl Telling<'_> {
             self.app.out.line(format_args!("  kept: {kept}"))?;
         }
         Ok(())
+    }
+}
+
+/// What is not known any more, of which jobs.
+fn sentence(unnamed: &Unnamed) -> String {
+    let Unnamed { doubt, of, text, jobs } = unnamed;
+    let mut named: Vec<String> = jobs.iter().take(SHOWN_JOBS).map(|job| format!("#{}", job.0)).collect();
+    if jobs.len() > SHOWN_JOBS {
+        named.push(format!("and {} more", jobs.len() - SHOWN_JOBS));
+    }
+    let (named, text) = (named.join(", "), cut(text, SHOWN_TEXT));
+    match doubt {
+        Doubt::Replaced => format!("unknown: the {of} of {named} is lost; `{text}` stands for it now"),
+        Doubt::Doubtful => {
+            format!("doubtful: the {of} of {named} was `{text}` before the damage, and may be another since")
+        }
+        Doubt::Gone => format!("gone: {named}, whose {of} (number {text}) is lost"),
     }
 }

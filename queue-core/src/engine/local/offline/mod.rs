@@ -5,6 +5,7 @@
 //! makes is a state that these records came to, or it is refused.
 
 mod compact;
+mod numbers;
 mod repair;
 mod skip;
 mod verify;
@@ -13,6 +14,7 @@ mod verify;
 mod tests;
 
 pub use compact::{CompactOptions, CompactedDirectory, compact};
+pub use numbers::{Doubt, Unnamed};
 pub use repair::{Lost, Repair};
 pub use verify::{Offline, Verified};
 

@@ -10,7 +10,8 @@ use super::super::compact::{Material, fold_all, reads_back, refused, write};
 use super::super::feed::Draft;
 use super::super::journal_error;
 use super::super::recover::event_of;
-use super::skip::fold_past;
+use super::numbers::Unnamed;
+use super::skip::{Past, fold_past};
 use super::{Choice, Offline};
 use crate::journal::{
     Base, Inspection, JournalError, Mended, Mending, Position, Progress, ReadOnly, Record, SnapshotFile,
@@ -51,6 +52,8 @@ pub struct Repair {
     pub lost_events: u64,
     /// Jobs that they are about.
     pub lost_jobs: u64,
+    /// Jobs of which not all is known any more: their name, policy or queue, or a worker's name, stood in what is lost.
+    pub unnamed: Vec<Unnamed>,
     /// The number of the next job, where jobs may be lost: none that was given is given again.
     pub next_number: Option<JobNumber>,
     /// What was lost has given these, and at most so many more.
@@ -171,8 +174,9 @@ impl<S: Storage> Offline<S> {
         let until = self.whole_up_to(base).unwrap_or(Position::ZERO);
         let mending = self.mending(inspection, base, until)?;
         let machine = fold_all(&Told::new(&mending, until, progress))?;
-        let repair = Repair::of(Choice::Cut, &mending, until, &machine);
-        renew(repair, &mending, machine, &BTreeSet::new(), apply, lost)
+        let queues = (0..).zip(machine.queues().map(Into::into)).collect();
+        let past = Past { machine, dropped: BTreeSet::new(), queues, unnamed: Vec::new() };
+        renew(Choice::Cut, until, &mending, past, apply, lost)
     }
 
     fn skip(
@@ -186,9 +190,9 @@ impl<S: Storage> Offline<S> {
         let until = self.whole_up_to(base).unwrap_or(Position::ZERO);
         let mending = inspection.mend_past(&self.verified.checked, base);
         let mending = mending.ok_or_else(|| refused(until, "what a state could be made of is not kept"))?;
-        let (machine, dropped) = fold_past(&Told::new(&mending, self.verified.checked.beyond, progress), until)?;
-        let repair = Repair::of(Choice::Skip, &mending, until, &machine);
-        renew(repair, &mending, machine, &dropped, apply, lost)
+        let told = Told::new(&mending, self.verified.checked.beyond, progress);
+        let past = fold_past(&told, until, &mending.holes()?)?;
+        renew(Choice::Skip, until, &mending, past, apply, lost)
     }
 }
 
@@ -227,14 +231,16 @@ impl<S: Storage> Material for Told<'_, '_, S> {
 
 /// Tells what is lost, and with `apply` puts the state in force with an empty log behind it.
 fn renew<S: Storage>(
-    mut repair: Repair,
+    choice: Choice,
+    until: Position,
     mending: &Mending<'_, S>,
-    mut machine: Machine,
-    dropped: &BTreeSet<Position>,
+    past: Past,
     apply: bool,
     lost: &mut dyn FnMut(&Lost),
 ) -> Result<Repair, JournalError> {
-    let mut telling = Telling::new(&machine, lost);
+    let Past { mut machine, dropped, queues, unnamed } = past;
+    let mut repair = Repair { unnamed, ..Repair::of(choice, mending, until, &machine) };
+    let mut telling = Telling::new(&machine, queues, lost);
     mending.lost(&|position| dropped.contains(&position), &mut |record| telling.record(&record))?;
     (repair.lost_events, repair.lost_jobs) = (telling.events, telling.jobs.len() as u64);
     if telling.unknown {
@@ -272,7 +278,8 @@ impl Repair {
     fn of<S: Storage>(choice: Choice, mending: &Mending<'_, S>, until: Position, machine: &Machine) -> Self {
         let (base, jobs) = (mending.base().to_owned(), machine.jobs());
         let (next_number, behind) = (None, (Given::default(), 0));
-        Self { choice, base, until, jobs, lost_events: 0, lost_jobs: 0, next_number, behind, set_aside: None }
+        let (unnamed, set_aside) = (Vec::new(), None);
+        Self { choice, base, until, jobs, lost_events: 0, lost_jobs: 0, unnamed, next_number, behind, set_aside }
     }
 }
 
@@ -286,14 +293,14 @@ struct Telling<'a> {
     unknown: bool,
     /// The jobs it was about, and the queues of those that were added in what is lost.
     jobs: BTreeMap<u64, Option<String>>,
-    /// Queues that were made in it.
-    queues: BTreeMap<u32, String>,
+    /// Queues by the log's numbers, also those that were made in it.
+    queues: BTreeMap<u32, Box<str>>,
 }
 
 impl<'a> Telling<'a> {
-    fn new(machine: &'a Machine, lost: &'a mut dyn FnMut(&Lost)) -> Self {
+    fn new(machine: &'a Machine, queues: BTreeMap<u32, Box<str>>, lost: &'a mut dyn FnMut(&Lost)) -> Self {
         let (given, unknown) = (Given::default(), false);
-        Self { machine, lost, events: 0, given, unknown, jobs: BTreeMap::new(), queues: BTreeMap::new() }
+        Self { machine, lost, events: 0, given, unknown, jobs: BTreeMap::new(), queues }
     }
 
     fn record(&mut self, record: &Record<'_>) {
@@ -309,7 +316,9 @@ impl<'a> Telling<'a> {
         // Bookkeeping is nobody's job.
         let Some(draft) = Draft::of(record.kind, record.at, record.body) else { return };
         let told = draft.named(self.machine);
-        let queue = told.queue.clone().or_else(|| self.queue(&event));
+        // The machine may have other numbers for its queues than the log.
+        let of_job = || self.machine.queue_of(event.number()?.0).map(str::to_owned);
+        let queue = self.queue(&event).or_else(of_job);
         if let Some(JobNumber(number)) = told.number {
             let known = self.jobs.entry(number).or_default();
             *known = known.take().or_else(|| queue.clone());
@@ -323,12 +332,12 @@ impl<'a> Telling<'a> {
     /// The queue that an event names by its number, where it was made in what is lost.
     fn queue(&mut self, event: &Event<'_>) -> Option<String> {
         if let Event::QueueCreated { queue, name } = event {
-            self.queues.insert(*queue, (*name).to_owned());
+            self.queues.insert(*queue, (*name).into());
         }
         let number = match event {
             Event::Enqueued(row) => row.queue,
             _ => event.queue()?,
         };
-        self.queues.get(&number).cloned()
+        self.queues.get(&number).map(ToString::to_string)
     }
 }

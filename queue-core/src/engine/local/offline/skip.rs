@@ -3,12 +3,13 @@
 //! Leaves it to the caller to tell which they are. Up to the first bad place everything must fit, as at a start. Invariant:
 //! what comes of it is a state in which every invariant of the machine holds; a record that broke one is taken out again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::compact::{Material, begin, refused};
 use super::super::recover::{event_of, fold, guarded, tried};
-use crate::journal::{JournalError, Position, Record};
-use crate::machine::{Event, Machine, Restore};
+use super::numbers::{Addition, Numbers, Read, Unnamed};
+use crate::journal::{Hole, JournalError, Position, Record};
+use crate::machine::{Event, Machine, Restore, encode, kind_of};
 
 /// Bytes of records, at least, that are folded before the state is written down again: never fewer than the state itself
 /// took, so that writing it down keeps step with the folding, however large it is.
@@ -16,30 +17,31 @@ const STEP_BYTES: usize = 256 << 10;
 /// Records that broke the fold: each costs a restore of the state. What is plainly missing is seen before and not counted.
 const BREAKS_MAX: usize = 10_000;
 
-/// A record of one's own.
+/// An event of one's own, as it was folded.
 struct Kept {
     position: Position,
     kind: u16,
-    skippable: bool,
     at: u64,
     body: Vec<u8>,
 }
 
 impl Kept {
-    fn of(record: &Record<'_>) -> Self {
-        let Record { position, kind, skippable, at, body } = *record;
-        Self { position, kind, skippable, at, body: body.to_vec() }
+    fn of(record: &Record<'_>, event: &Event<'_>) -> Self {
+        let mut body = Vec::new();
+        encode(event, &mut body);
+        Self { position: record.position, kind: kind_of(event), at: record.at, body }
     }
 
     fn record(&self) -> Record<'_> {
-        let Self { position, kind, skippable, at, .. } = *self;
-        Record { position, kind, skippable, at, body: &self.body }
+        let Self { position, kind, at, .. } = *self;
+        Record { position, kind, skippable: false, at, body: &self.body }
     }
 }
 
 /// A fold that can take a step back.
 struct Tolerant {
     machine: Machine,
+    numbers: Numbers,
     /// The state as parts, and what was folded since, each with its bytes.
     parts: Vec<(u16, Vec<u8>)>,
     parts_bytes: usize,
@@ -49,17 +51,28 @@ struct Tolerant {
     breaks: usize,
 }
 
-/// The state that everything whole comes to, and the records that were dropped. Before `until` all must fit.
-pub(super) fn fold_past(
-    material: &impl Material,
-    until: Position,
-) -> Result<(Machine, BTreeSet<Position>), JournalError> {
-    let mut fold = Tolerant::new(begin(material)?);
+/// What everything whole comes to.
+pub(super) struct Past {
+    pub(super) machine: Machine,
+    /// The records that do not belong to it.
+    pub(super) dropped: BTreeSet<Position>,
+    /// The queues by the log's numbers.
+    pub(super) queues: BTreeMap<u32, Box<str>>,
+    pub(super) unnamed: Vec<Unnamed>,
+}
+
+/// Folds everything whole. Before `until` all must fit; behind it something is missing in each of `holes`.
+pub(super) fn fold_past(material: &impl Material, until: Position, holes: &[Hole]) -> Result<Past, JournalError> {
+    let (mut machine, mut past) = (Some(begin(material)?), None);
+    let mut holes = holes.iter().peekable();
     material.records(&mut |record| {
-        if record.position < until {
+        if let Some(machine) = machine.as_mut().filter(|_| record.position < until) {
             let Some(event) = event_of(&record)? else { return Ok(()) };
-            let machine = &mut fold.machine;
-            return guarded(|| super::super::recover::fold(machine, &record, &event, drop));
+            return guarded(|| fold(machine, &record, &event, drop));
+        }
+        let fold = past.get_or_insert_with(|| Tolerant::new(machine.take().expect("it is there until then"), until));
+        while let Some(hole) = holes.next_if(|hole| hole.begin < record.position) {
+            fold.numbers.hole(&fold.machine, hole);
         }
         if fold.breaks > BREAKS_MAX {
             return Err("too much does not fit the state any more".into());
@@ -67,40 +80,54 @@ pub(super) fn fold_past(
         fold.take(&record);
         Ok(())
     })?;
-    let Tolerant { machine, dropped, .. } = fold;
+    let fold = past.or_else(|| machine.map(|machine| Tolerant::new(machine, until))).expect("the one or the other");
+    let Tolerant { machine, numbers, dropped, .. } = fold;
     guarded(|| machine.assert_invariants())
         .map_err(|_| refused(until, "what is whole behind the damage comes to no state"))?;
-    Ok((machine, dropped))
+    let (queues, unnamed) = numbers.end(&machine);
+    Ok(Past { machine, dropped, queues, unnamed })
 }
 
 impl Tolerant {
-    fn new(machine: Machine) -> Self {
+    /// The log is whole up to there.
+    fn new(machine: Machine, until: Position) -> Self {
+        let numbers = Numbers::new(&machine, until);
         let (parts, since, dropped) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { machine, parts, parts_bytes: 0, since, since_bytes: 0, dropped, breaks: 0 }
+        Self { machine, numbers, parts, parts_bytes: 0, since, since_bytes: 0, dropped, breaks: 0 }
     }
 
     fn take(&mut self, record: &Record<'_>) {
         let event = match event_of(record) {
             // The live state's digest is that of a state that had what is lost.
             Ok(None | Some(Event::Digest { .. })) => return,
-            Ok(Some(event)) if self.machine.may_fit(&event) => event,
-            _ => {
-                self.dropped.insert(record.position);
-                return;
-            }
+            Ok(Some(event)) => event,
+            Err(_) => return self.drop(record),
+        };
+        let (event, additions) = match self.numbers.read(event, &self.machine) {
+            Read::Naming => return,
+            Read::Event(event, additions) if self.machine.may_fit(&event) => (event, additions),
+            Read::Event(..) | Read::Unknown => return self.drop(record),
         };
         if self.parts.is_empty() || self.since_bytes >= STEP_BYTES.max(self.parts_bytes) {
             self.write_down();
         }
         let machine = &mut self.machine;
-        if tried(|| fold(machine, record, &event, drop)).is_ok() {
-            self.since_bytes += size_of::<Kept>() + record.body.len();
-            self.since.push(Kept::of(record));
+        let events: Vec<Event<'_>> = additions.iter().map(Addition::event).chain([event]).collect();
+        if tried(|| events.iter().for_each(|event| fold(machine, record, event, drop))).is_ok() {
+            for kept in events.iter().map(|event| Kept::of(record, event)) {
+                self.since_bytes += size_of::<Kept>() + kept.body.len();
+                self.since.push(kept);
+            }
             return;
         }
         self.breaks += 1;
-        self.dropped.insert(record.position);
+        self.drop(record);
         self.step_back();
+    }
+
+    fn drop(&mut self, record: &Record<'_>) {
+        self.numbers.dropped();
+        self.dropped.insert(record.position);
     }
 
     fn write_down(&mut self) {
@@ -130,7 +157,7 @@ impl Tolerant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::{NewRow, Policy, encode, kind_of};
+    use crate::machine::{By, NewRow, Policy};
     use crate::model::{Backoff, JobNumber, LeaseToken};
 
     /// Feeds events to a fold, one after the other.
@@ -145,7 +172,8 @@ mod tests {
     impl Feeding {
         /// With a queue, a name, a policy and a worker, each with number 0.
         fn new() -> Self {
-            let mut feeding = Self { fold: Tolerant::new(Machine::new()), position: 64, folded: 0, written: 0 };
+            let mut feeding =
+                Self { fold: Tolerant::new(Machine::new(), Position::ZERO), position: 64, folded: 0, written: 0 };
             let value = Policy {
                 attempts: 3,
                 backoff: Backoff::default(),
@@ -221,10 +249,10 @@ mod tests {
         let number = JobNumber(1);
         let token = LeaseToken::at_epoch(1);
         assert!(!feeding.take(&Event::Completed { number, late: false, result: None }), "it was never leased");
-        assert!(!feeding.take(&Event::Leased { number, token, worker: 1, expires_at: 9, forget: None }), "by nobody");
+        let number = JobNumber(7);
+        assert!(!feeding.take(&Event::Leased { number, token, worker: 0, expires_at: 9, forget: None }), "none is #7");
         assert!(!feeding.enqueue(1), "a second time");
-        assert!(!feeding.take(&Event::NameAdded { name: 0, text: "other" }), "the number is in use");
-        assert!(!feeding.take(&Event::QueueCreated { queue: 2, name: "gap" }), "1 is next");
+        assert!(!feeding.take(&Event::QueuePaused { queue: 2, by: By::default() }), "there is no queue 2");
         assert_eq!(feeding.fold.breaks, 0);
     }
 

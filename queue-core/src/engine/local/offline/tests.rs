@@ -1,6 +1,6 @@
 //! Every kind of damage is named where it is, and each repair comes to the state that it says, whatever a crash leaves of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::super::blobs::Blobs;
@@ -10,11 +10,12 @@ use super::*;
 use crate::engine::{Engine, EngineExt, ManualClock};
 use crate::journal::faults::{Call, FaultyStorage};
 use crate::journal::sim::{self, Plan, SimDisk};
-use crate::journal::{Base, Inspection, Journal, JournalError, Options, Record, VisitError, Weight};
+use crate::journal::{Base, Inspection, Journal, JournalError, Options, Position, Record, VisitError, Weight};
 use crate::machine::{Machine, decode};
 use crate::model::{LeaseOrder, LeaseRef, NewJob, Outcome};
 
 mod mending;
+mod numbers;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -63,7 +64,13 @@ fn store() -> &'static Store {
         compact(disk.clone(), OPTIONS).expect("it is sound");
         runtime.block_on(live(&disk, &clock, 2));
         drop(runtime);
-        let files = disk.files();
+        let mut files = disk.files();
+        // One prepared ahead, as there is once a segment has been in use for some time: else nothing tells of the last one.
+        let next = files.keys().filter(|name| name.ends_with(".segment")).count() + 1;
+        let last = files.values().zip(files.keys()).rfind(|(_, name)| name.ends_with(".segment"));
+        if last.is_some_and(|(content, _)| used(content) > 0) {
+            files.insert(format!("{next:08}.segment"), vec![0; 64 << 10]);
+        }
         let (states, hash) = states(&files);
         Store { files, states, hash }
     })
