@@ -4,7 +4,7 @@
 //! called with the role that the route needs, before anything of the request is read.
 
 use axum::http::request::Parts;
-use queue_core::model::Error;
+use queue_core::model::{Error, Word};
 use serde::Serialize;
 
 use crate::app::App;
@@ -28,6 +28,34 @@ pub(crate) struct Access {
     pub(crate) user: String,
     /// Decides what a page offers.
     pub(crate) role: Role,
+}
+
+impl Access {
+    /// Refuses what needs more than the route itself.
+    ///
+    /// # Errors
+    ///
+    /// `NOPERM`, which names the role.
+    pub(crate) fn require(&self, role: Role, what: &str) -> Result<(), Error> {
+        if self.role >= role {
+            return Ok(());
+        }
+        Err(Error::new(
+            Word::NoPerm,
+            format!("{what} needs the role {}; {} is {}", role.word(), self.user, self.role.word()),
+        ))
+    }
+}
+
+impl Role {
+    /// The word as it is typed.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// Lets a request in to what needs `role`, or refuses it.

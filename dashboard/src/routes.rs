@@ -10,7 +10,9 @@ use queue_core::model::Error;
 use serde::{Serialize, Serializer};
 
 use crate::access::Role;
-use crate::pages::{assets, events, job, job_actions, jobs, overview, queue, theme};
+use crate::pages::{
+    assets, events, job, job_actions, job_forms, jobs, operations, overview, queue, queue_actions, queues, theme,
+};
 use crate::visit::{Shown, Visit};
 
 /// What a handler comes to.
@@ -74,7 +76,28 @@ table! {
     GET "/jobs/{job}/payload" Viewer job::payload;
     GET "/jobs/{job}/result" Viewer job::result;
     POST "/jobs/{job}/retry" Operator job_actions::retry;
+    POST "/jobs/{job}/promote" Operator job_actions::promote;
+    GET "/jobs/{job}/reschedule" Operator job_forms::reschedule;
+    POST "/jobs/{job}/reschedule" Operator job_actions::reschedule;
+    GET "/jobs/{job}/edit" Operator job_forms::edit;
+    POST "/jobs/{job}/edit" Operator job_actions::edit;
+    GET "/jobs/{job}/cancel" Operator job_forms::cancel;
+    POST "/jobs/{job}/cancel" Operator job_actions::cancel;
+    GET "/jobs/{job}/duplicate" Operator job_forms::duplicate;
+    POST "/jobs/{job}/duplicate" Operator job_actions::duplicate;
+    GET "/jobs/{job}/remove" Admin job_forms::remove;
+    POST "/jobs/{job}/remove" Admin job_actions::remove;
+    GET "/dead" Viewer jobs::dead;
+    GET "/queues" Viewer queues::page;
     GET "/queues/{queue}" Viewer queue::page;
+    POST "/queues/{queue}/pause" Operator queue_actions::pause;
+    POST "/queues/{queue}/resume" Operator queue_actions::resume;
+    POST "/queues/{queue}/settings" Admin queue_actions::set;
+    GET "/operations" Viewer operations::page;
+    GET "/operations/new" Operator operations::preview;
+    POST "/operations" Operator operations::start;
+    GET "/operations/{operation}" Viewer operations::one;
+    POST "/operations/{operation}/cancel" Operator operations::cancel;
     GET "/events" Viewer events::stream;
     GET "/assets/{file}" Viewer assets::file;
     POST "/theme" Viewer theme::choose;

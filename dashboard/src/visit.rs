@@ -73,7 +73,10 @@ impl From<Page> for Shown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nav {
     Overview,
+    Queues,
     Jobs,
+    Dead,
+    Operations,
 }
 
 impl Visit {
@@ -110,10 +113,13 @@ impl Visit {
 
     /// Back to the page that a form stood on, with `done` in its query to say what came of it.
     pub(crate) fn back(&self, done: &str, otherwise: &str) -> Shown {
-        let from = self.from().unwrap_or(otherwise);
-        let (path, query) = from.split_once('?').unwrap_or((from, ""));
-        let query = Query::parse(query.as_bytes()).with("done", done);
-        Shown::Back(self.app.url_with(path, &query))
+        self.to(self.from().unwrap_or(otherwise), done)
+    }
+
+    /// To a path of ours, without the base, with `done` in its query.
+    pub(crate) fn to(&self, path: &str, done: &str) -> Shown {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        Shown::Back(self.app.url_with(path, &Query::parse(query.as_bytes()).with("done", done)))
     }
 
     /// This page's own address, for forms that come back to it.

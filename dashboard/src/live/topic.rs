@@ -7,11 +7,11 @@ use std::fmt;
 
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, JobNumber, is_name};
+use queue_core::model::{Error, JobNumber, OperationNumber, is_name};
 
 use crate::access::Role;
 use crate::app::App;
-use crate::pages::{job, overview, queue};
+use crate::pages::{job, operations, overview, queue};
 use crate::query::{name_of, segment};
 use crate::view::totals;
 
@@ -26,6 +26,8 @@ pub(crate) enum Topic {
     Queue(String),
     /// What is known of a job, but its payload.
     Job(JobNumber),
+    /// How far an operation is.
+    Operation(OperationNumber),
 }
 
 impl fmt::Display for Topic {
@@ -35,13 +37,14 @@ impl fmt::Display for Topic {
             Self::Overview => f.write_str("overview"),
             Self::Queue(queue) => write!(f, "queue:{}", segment(queue)),
             Self::Job(number) => write!(f, "job:{}", number.0),
+            Self::Operation(number) => write!(f, "operation:{}", number.0),
         }
     }
 }
 
 impl Topic {
     /// How topics are written.
-    pub(crate) const FORMS: &str = "totals, overview, queue:NAME, job:NUMBER";
+    pub(crate) const FORMS: &str = "totals, overview, queue:NAME, job:NUMBER, operation:NUMBER";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
@@ -52,6 +55,7 @@ impl Topic {
             },
             Some(("queue", name)) => Some(Self::Queue(decoded(name)?)),
             Some(("job", number)) => number.parse().ok().map(|number| Self::Job(JobNumber(number))),
+            Some(("operation", number)) => number.parse().ok().map(|number| Self::Operation(OperationNumber(number))),
             Some(_) => None,
         }
     }
@@ -62,6 +66,7 @@ impl Topic {
             Self::Totals => ("totals", self.totals(app).await),
             Self::Overview => ("overview", overview::region(app).await),
             Self::Queue(queue) => ("queue", queue::region(app, queue).await),
+            Self::Operation(number) => ("operation", operations::region(app, *number, role).await),
             Self::Job(number) => ("job", job::region(app, *number, role).await),
         };
         html! {
@@ -103,6 +108,7 @@ mod tests {
             Topic::Queue("a,b=c:ä/..".into()),
             Topic::Queue("..".into()),
             Topic::Job(JobNumber(42)),
+            Topic::Operation(OperationNumber(7)),
         ] {
             assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
         }

@@ -1,27 +1,166 @@
 //! What can be done with a job: the buttons that its state allows, and the handlers behind them.
+//!
+//! What is allowed is the engine's to say; the buttons only do not offer what it would refuse.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, Job, JobVerb};
+use queue_core::give_ids;
+use queue_core::model::{
+    Command, Edit, Error, Job, JobOptions, JobState, JobVerb, NewJob, Reply, When, Word, duration,
+};
 
+use super::job_forms;
 use crate::access::Role;
 use crate::app::App;
 use crate::view::{form, jobs};
 use crate::visit::{Shown, Visit};
 
-/// The buttons that the job's state and the role allow.
+/// The buttons and links that the job's state and the role allow.
 pub(crate) fn buttons(app: &App, role: Role, job: &Job) -> Markup {
     let path = jobs::path(job.summary.number);
     let button = |verb: &str, label: &str| form::button(app, &format!("{path}/{verb}"), &path, label, verb);
+    let link = |verb: &str, label: &str| {
+        html! { a.button href=(app.url(&format!("{path}/{verb}"))) data-test-link=(verb) { (label) " …" } }
+    };
+    let state = job.summary.state;
     html! {
-        @if role >= Role::Operator && job.summary.state.is_done() {
-            div.actions { (button("retry", "Retry")) }
+        @if role >= Role::Operator {
+            div.actions {
+                @if state.is_done() { (button("retry", "Retry")) }
+                @if state == JobState::Delayed { (button("promote", "Run now")) }
+                @if matches!(state, JobState::Waiting | JobState::Delayed) { (link("reschedule", "Reschedule")) }
+                @if editable(state) { (link("edit", if state == JobState::Dead { "Edit and retry" } else { "Edit" })) }
+                @if !state.is_done() { (link("cancel", "Cancel")) }
+                (link("duplicate", "Duplicate"))
+                @if role >= Role::Admin { (link("remove", "Remove")) }
+            }
         }
     }
 }
 
-pub(crate) async fn retry(visit: &Visit) -> Result<Shown, Error> {
+/// Where payload and priority can be changed.
+fn editable(state: JobState) -> bool {
+    !matches!(state, JobState::Active | JobState::Completed | JobState::Cancelled)
+}
+
+/// Carries out a verb and goes back to the page of the form.
+async fn act(visit: &Visit, verb: JobVerb, done: &str) -> Result<Shown, Error> {
     let number = visit.job()?;
-    visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Retry).await?;
-    Ok(visit.back("retried", &jobs::path(number)))
+    visit.app.engine.job_verb(&visit.context(), number.into(), verb).await?;
+    Ok(visit.back(done, &jobs::path(number)))
+}
+
+pub(crate) async fn retry(visit: &Visit) -> Result<Shown, Error> {
+    act(visit, JobVerb::Retry, "retried").await
+}
+
+pub(crate) async fn promote(visit: &Visit) -> Result<Shown, Error> {
+    act(visit, JobVerb::Promote, "promoted").await
+}
+
+pub(crate) async fn reschedule(visit: &Visit) -> Result<Shown, Error> {
+    let given = |name| visit.form.get(name);
+    let when = match (given("delay"), given("at")) {
+        (Some(delay), None) => When::DelayMs(duration::parse_ms("delay", delay)?),
+        (None, Some(at)) => When::RunAtMs(instant(at)?),
+        (Some(_), Some(at)) => return Err(Error::bad_arg("at", at, "either a delay or a time, not both")),
+        (None, None) => return Err(Error::bad_arg("delay", "", "a delay such as 5m, or a time")),
+    };
+    act(visit, JobVerb::Reschedule(when), "rescheduled").await
+}
+
+/// A time in UTC, as it is shown.
+fn instant(text: &str) -> Result<u64, Error> {
+    let time = text.parse::<jiff::Timestamp>().ok();
+    let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    ms.ok_or_else(|| Error::bad_arg("at", text, "a time such as 2026-12-01T10:00:00Z"))
+}
+
+pub(crate) async fn edit(visit: &Visit) -> Result<Shown, Error> {
+    let number = visit.job()?;
+    let job = visit.app.engine.job(number.into()).await?;
+    let payload = typed_payload(visit, &job)?.filter(|payload| *payload != job.payload);
+    let priority = priority(visit)?.filter(|priority| *priority != job.summary.priority);
+    let retry = visit.form.get("retry") == Some("yes");
+    let edit = Edit { payload, priority };
+    let edits = edit != Edit::default();
+    if edits {
+        visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Edit(edit)).await?;
+    }
+    if retry {
+        visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Retry).await?;
+    }
+    Ok(visit.to(
+        &jobs::path(number),
+        match (edits, retry) {
+            (true, true) => "edited-retried",
+            (true, false) => "edited",
+            (false, true) => "retried",
+            (false, false) => "unchanged",
+        },
+    ))
+}
+
+/// The payload that was typed, unless the form had none; refused where the job's has changed since the form was shown.
+fn typed_payload(visit: &Visit, job: &Job) -> Result<Option<Bytes>, Error> {
+    let Some(typed) = visit.form.exact("payload") else { return Ok(None) };
+    let seen = visit.form.get("seen").unwrap_or_default();
+    if seen != job_forms::sum(&job.payload) {
+        let number = job.summary.number;
+        return Err(Error::new(
+            Word::State,
+            format!("the payload of job {number} has changed since the form was shown"),
+        ));
+    }
+    // Browsers send every line end as two characters; what had others is never shown in a form.
+    Ok(Some(Bytes::from(typed.replace("\r\n", "\n"))))
+}
+
+fn priority(visit: &Visit) -> Result<Option<i64>, Error> {
+    let Some(text) = visit.form.get("priority") else { return Ok(None) };
+    let allowed = "an integer from -1000 to 1000";
+    text.parse().map(Some).map_err(|_| Error::bad_arg("priority", text, allowed))
+}
+
+pub(crate) async fn cancel(visit: &Visit) -> Result<Shown, Error> {
+    let number = visit.job()?;
+    let (_, state) = visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Cancel).await?;
+    let done = if state == JobState::Active { "cancelling" } else { "cancelled" };
+    Ok(visit.back(done, &jobs::path(number)))
+}
+
+pub(crate) async fn duplicate(visit: &Visit) -> Result<Shown, Error> {
+    let job = visit.app.engine.job(visit.job()?.into()).await?;
+    let payload = typed_payload(visit, &job)?.unwrap_or_else(|| job.payload.clone());
+    let options = JobOptions {
+        priority: Some(job.summary.priority),
+        attempts: Some(u64::from(job.summary.attempts)),
+        backoff: Some(job.backoff),
+        timeout_ms: Some(job.timeout_ms.unwrap_or(0)),
+        keep_ms: job.keep_ms,
+        tags: job.summary.tags.clone(),
+        headers: job.headers.clone(),
+        ..JobOptions::default()
+    };
+    let mut copies = [NewJob { name: job.summary.name.clone(), payload, options: Arc::new(options) }];
+    give_ids(&*visit.app.engine, &mut copies);
+    let command = Command::Enqueue { queue: job.summary.queue.clone(), jobs: copies.into() };
+    match visit.app.engine.one(&visit.context(), command).await? {
+        Reply::Enqueued(enqueued) => {
+            let copy = enqueued.first().map_or(job.summary.number, |copy| copy.number);
+            Ok(visit.to(&jobs::path(copy), "duplicated"))
+        }
+        _ => Err(Error::new(Word::Err, "the engine's reply does not belong to the command")),
+    }
+}
+
+pub(crate) async fn remove(visit: &Visit) -> Result<Shown, Error> {
+    form::require_sure(visit)?;
+    let number = visit.job()?;
+    let force = visit.form.get("force") == Some("yes");
+    visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Remove { force }).await?;
+    Ok(visit.to("/jobs", "removed"))
 }

@@ -1,13 +1,16 @@
-//! `/jobs`: a page of jobs that match the search, page after page by the engine's cursor.
+//! `/jobs` and `/dead`: a page of jobs that match the search, page after page by the engine's cursor.
 //!
 //! No page reads more than it shows, but for text in payloads: there it looks at a bounded number of jobs, says how far it
 //! came, and goes on by a link.
 
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, JobFilter, JobPage};
+use queue_core::model::{BulkVerb, Error, JobFilter, JobPage, JobState};
 
+use super::operations;
 use super::search::{self, Search};
+use crate::access::Role;
+use crate::query::Query;
 use crate::view::{self, count, many};
 use crate::visit::{Nav, Page, Shown, Visit};
 
@@ -18,16 +21,42 @@ const CALLS: usize = 10;
 
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let search = Search::parse(visit.query.exact("q").unwrap_or_default());
-    let filter = search.filter()?;
-    let found = find(visit, filter).await?;
+    let found = find(visit, search.filter()?).await?;
     let body = html! {
         h1 { "Jobs" }
+        (search.tabs(visit))
         (search.chips(visit))
+        (bulk(visit, &search))
         @if found.jobs.is_empty() { (nothing(visit, &search, &found)) }
         @else { (view::jobs::table(&visit.app, &found.jobs, visit.now_ms)) }
         (paging(visit, &found))
     };
     Ok(Page::new("Jobs", Nav::Jobs, body).into())
+}
+
+/// The dead jobs alone.
+pub(crate) async fn dead(visit: &Visit) -> Result<Shown, Error> {
+    let search = Search::parse(visit.query.exact("q").unwrap_or_default()).only(JobState::Dead.as_str());
+    let found = find(visit, search.filter()?).await?;
+    let q = search.others();
+    let body = html! {
+        h1 { "Dead letters" }
+        p.dim { "Jobs that were given up. Each says why; run them again once the cause is mended, or remove them." }
+        form.search role="search" method="get" action=(visit.app.url("/dead")) data-test-form="search-dead" {
+            label.unseen for="search-dead" { "Search dead letters" }
+            input #search-dead type="search" name="q" value=(q) autocomplete="off" spellcheck="false"
+                placeholder="queue:emails reason:exhausted error:FINGERPRINT text";
+        }
+        (bulk(visit, &search))
+        @if found.jobs.is_empty() && found.cursor.is_none() {
+            @if q.is_empty() { (view::empty("No job is dead", &html! { p { "Nothing was given up." } })) }
+            @else { (view::empty("Nothing matches", &html! {
+                p { "No dead job matches this search. " a href=(visit.app.url("/dead")) { "Look at all dead jobs" } "." }
+            })) }
+        } @else if !found.jobs.is_empty() { (view::jobs::table(&visit.app, &found.jobs, visit.now_ms)) }
+        (paging(visit, &found))
+    };
+    Ok(Page::new("Dead letters", Nav::Dead, body).into())
 }
 
 /// A page of jobs: as many calls as it takes to fill it, within bounds.
@@ -44,6 +73,34 @@ async fn find(visit: &Visit, filter: JobFilter) -> Result<JobPage, Error> {
         }
     }
     Ok(found)
+}
+
+/// What can be done with all that match, each with a preview.
+fn bulk(visit: &Visit, search: &Search) -> Markup {
+    let filter = search.filter().unwrap_or_default();
+    let role = visit.access.role;
+    let any = |fits: fn(JobState) -> bool| filter.states.is_empty() || filter.states.iter().any(|state| fits(*state));
+    let fits = |verb: BulkVerb| match verb {
+        BulkVerb::Retry => any(JobState::is_done),
+        BulkVerb::Promote => any(|state| state == JobState::Delayed),
+        BulkVerb::Cancel => any(|state| !state.is_done()),
+        BulkVerb::Remove => role >= Role::Admin && any(|state| state != JobState::Active),
+    };
+    let q = search.to_string();
+    let shown = !search.is_empty() && filter.contains.is_none() && role >= Role::Operator;
+    html! {
+        @if shown {
+            div.actions {
+                span.dim { "All that match:" }
+                @for (verb, label) in [(BulkVerb::Retry, "run again"), (BulkVerb::Promote, "run now"),
+                    (BulkVerb::Cancel, "cancel"), (BulkVerb::Remove, "remove")] {
+                    @if fits(verb) {
+                        a.button href=(operations::preview_url(&visit.app, verb.as_str(), &q)) data-test-bulk=(verb) { (label) " …" }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn nothing(visit: &Visit, search: &Search, found: &JobPage) -> Markup {
@@ -63,14 +120,14 @@ fn nothing(visit: &Visit, search: &Search, found: &JobPage) -> Markup {
 }
 
 fn paging(visit: &Visit, found: &JobPage) -> Markup {
-    let first = visit.query.clone().without(&["after", "done"]);
+    let first: Query = visit.query.clone().without(&["after", "done"]);
     html! {
         p.paging {
             @if visit.query.get("after").is_some() {
-                a.button href=(visit.app.url_with("/jobs", &first)) data-test-first { "First page" } " "
+                a.button href=(visit.app.url_with(&visit.path, &first)) data-test-first { "First page" } " "
             }
             @if let Some(cursor) = &found.cursor {
-                a.button href=(visit.app.url_with("/jobs", &first.with("after", cursor.clone()))) rel="next" data-test-next {
+                a.button href=(visit.app.url_with(&visit.path, &first.with("after", cursor.clone()))) rel="next" data-test-next {
                     @if found.jobs.len() < ROWS { "Go on looking" } @else { "Next page" }
                 } " "
             }

@@ -34,11 +34,9 @@ pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
         section {
             h2 { "Queues" }
             @if queues.is_empty() {
-                (view::empty("There are no queues yet", &html! {
-                    p { "A queue is made by its first job: " code { "longshore enqueue demo hello '{\"name\": \"Ann\"}'" } }
-                }))
+                (view::queues::none())
             } @else { (view::queues::table(app, &queues)) }
-            @if page.cursor.is_some() { p.dim { "The first " (QUEUES) " queues by name." } }
+            @if page.cursor.is_some() { p { "The first " (QUEUES) " by name; " a href=(app.url("/queues")) { "all queues" } } }
         }
     })
 }

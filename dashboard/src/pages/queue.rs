@@ -1,32 +1,42 @@
-//! `/queues/{queue}`: what stands in a queue, and every setting with its source.
+//! `/queues/{queue}`: what stands in a queue and who works on it, and every setting with its source.
 
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Effective, Error, QueueView, SettingSource, typed};
+use queue_core::model::{Effective, Error, QueueView, WorkerView, typed};
 
+use super::queue_actions;
+use crate::access::Role;
 use crate::app::App;
 use crate::live::Topic;
 use crate::view::state::{self, LOOKS};
-use crate::view::{bytes, count, queues, time};
+use crate::view::{bytes, count, many, queues, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let name = visit.segment("queue");
     let view = visit.app.engine.queue(name).await?;
+    let workers = visit.app.engine.workers().await?;
     let body = html! {
         h1 { "Queue " (bytes::marked(name)) }
-        div #queue data-test-live="queue" { (live(&visit.app, &view)) }
-        section { h2 { "Settings" } (settings(&view.settings)) }
+        div #queue data-test-live="queue" { (live(&visit.app, &view, &workers, visit.now_ms)) }
+        (queue_actions::pause_form(visit, &view))
+        (queue_actions::bulk_links(visit, name))
+        section {
+            h2 { "Settings" }
+            @if visit.access.role >= Role::Admin { (queue_actions::settings_form(visit, &view)) }
+            @else { (settings(&view.settings)) }
+        }
     };
-    Ok(Page::new(format!("Queue {name}"), Nav::Overview, body).live(Topic::Queue(name.to_owned())).into())
+    Ok(Page::new(format!("Queue {name}"), Nav::Queues, body).live(Topic::Queue(name.to_owned())).into())
 }
 
 /// What is kept up to date.
 pub(crate) async fn region(app: &App, queue: &str) -> Result<Markup, Error> {
-    Ok(live(app, &app.engine.queue(queue).await?))
+    let view = app.engine.queue(queue).await?;
+    Ok(live(app, &view, &app.engine.workers().await?, app.now_ms()))
 }
 
-fn live(app: &App, view: &QueueView) -> Markup {
+fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Markup {
     html! {
         @if view.paused {
             p { (state::paused(None)) " " (bytes::marked(view.pause_reason.as_deref().unwrap_or("no reason was given"))) }
@@ -47,6 +57,28 @@ fn live(app: &App, view: &QueueView) -> Markup {
                 div { dt { "next in line waits" } dd { (time::took(ms / 1_000 * 1_000)) } }
             }
         }
+        (serving(workers.iter().filter(|worker| worker.beat.queues.contains(&view.queue)), now_ms))
+    }
+}
+
+/// Who serves the queue.
+fn serving<'w>(workers: impl Iterator<Item = &'w WorkerView>, now_ms: u64) -> Markup {
+    let mut workers = workers.peekable();
+    html! {
+        section {
+            h2 { "Workers" }
+            @if workers.peek().is_none() {
+                p.dim data-test-empty { "No worker serves this queue. " code { "longshore-worker" } " starts one." }
+            }
+            ul.plain {
+                @for WorkerView { beat, beat_at_ms } in workers {
+                    li data-test-worker=(beat.worker) {
+                        code { (bytes::marked(&beat.worker)) } " runs " (many(beat.leases.len() as u64, "job"))
+                        " of " (beat.concurrency) " at once, heard of " (time::ago(*beat_at_ms, now_ms))
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -57,17 +89,9 @@ fn settings(settings: &[Effective]) -> Markup {
                 thead { tr { th { "Setting" } th { "Value" } th { "Set by" } } }
                 tbody { @for setting in settings { tr data-test-setting=(setting.setting) {
                     @let (name, value) = typed::show(setting);
-                    td { (name) } td { code { (value) } } td { (source(&setting.source)) }
+                    td { (name) } td { code { (value) } } td { (queue_actions::source(&setting.source)) }
                 } } }
             }
         }
-    }
-}
-
-fn source(source: &SettingSource) -> Markup {
-    match source {
-        SettingSource::Default => html! { span.dim { "default" } },
-        SettingSource::Config => html! { "the server's file" },
-        SettingSource::Queue(actor) => html! { (bytes::marked(actor)) },
     }
 }

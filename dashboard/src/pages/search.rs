@@ -2,9 +2,12 @@
 //!
 //! `state:dead queue:"two words" text that the payload has`. A word before a colon that is no qualifier is text.
 
-use maud::{Markup, html};
-use queue_core::model::{DeadReason, Error, JobFilter};
+use std::fmt;
 
+use maud::{Markup, html};
+use queue_core::model::{DeadReason, DelayCause, Error, JobFilter};
+
+use crate::query::Query;
 use crate::view::state::{LOOKS, Look};
 use crate::visit::Visit;
 
@@ -110,24 +113,39 @@ impl Search {
         others.map(|(_, part)| part.written()).collect::<Vec<_>>().join(" ")
     }
 
-    /// A tab for each state, and a chip for each part, which takes it away.
-    pub(crate) fn chips(&self, visit: &Visit) -> Markup {
-        let link = |q: String| visit.app.url_with(&visit.path, &crate::query::Query::default().with("q", q));
+    /// The same in one state alone.
+    pub(crate) fn only(&self, state: &str) -> Self {
+        Self::parse(&self.with_state(Some(state)))
+    }
+
+    /// All but the states, as it is typed.
+    pub(crate) fn others(&self) -> String {
+        self.with_state(None)
+    }
+
+    /// A tab for each state.
+    pub(crate) fn tabs(&self, visit: &Visit) -> Markup {
         let states: Vec<_> = self.parts.iter().filter(|part| part.qualifier == Some("state")).collect();
         let is = |word: &str| matches!(states.as_slice(), [one] if one.value == word);
         html! {
             nav.tabs aria-label="States" {
-                a href=(link(self.with_state(None))) aria-current=[states.is_empty().then_some("true")]
+                a href=(link(visit, self.with_state(None))) aria-current=[states.is_empty().then_some("true")]
                     data-test-tab="all" { "all" }
                 @for look in LOOKS.iter().filter(|look| look.word != "waiting-children") {
-                    a href=(link(self.with_state(Some(look.word)))) aria-current=[is(look.word).then_some("true")]
+                    a href=(link(visit, self.with_state(Some(look.word)))) aria-current=[is(look.word).then_some("true")]
                         data-test-tab=(look.word) { (look.icon()) " " (look.word) }
                 }
             }
+        }
+    }
+
+    /// A chip for each part, which takes it away.
+    pub(crate) fn chips(&self, visit: &Visit) -> Markup {
+        html! {
             @if !self.is_empty() {
                 p.chips {
                     @for (index, part) in self.parts.iter().enumerate() {
-                        a.chip href=(link(self.without(index))) title="take away" data-test-chip {
+                        a.chip href=(link(visit, self.without(index))) title="take away" data-test-chip {
                             (part.written()) span aria-hidden="true" { " ×" }
                         } " "
                     }
@@ -135,6 +153,36 @@ impl Search {
             }
         }
     }
+}
+
+fn link(visit: &Visit, q: String) -> String {
+    visit.app.url_with(&visit.path, &Query::default().with("q", q))
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parts.iter().map(Part::written).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// A filter as it is typed.
+pub(crate) fn written(filter: &JobFilter) -> String {
+    let states: Vec<_> = match filter.cause {
+        Some(DelayCause::Retry) => vec!["retrying"],
+        _ => filter.states.iter().map(|state| state.as_str()).collect(),
+    };
+    let states = (!states.is_empty()).then(|| states.join(","));
+    let reason = filter.reason.map(|reason| reason.to_string());
+    let parts = [
+        ("state", states.as_ref()),
+        ("queue", filter.queue.as_ref()),
+        ("name", filter.name.as_ref()),
+        ("tag", filter.tag.as_ref()),
+        ("error", filter.fingerprint.as_ref()),
+        ("reason", reason.as_ref()),
+    ];
+    let parts = parts.into_iter().filter_map(|(word, value)| value.map(|value| qualifier(word, value)));
+    parts.chain(filter.contains.as_deref().map(quoted)).collect::<Vec<_>>().join(" ")
 }
 
 fn add_state(filter: &mut JobFilter, word: &str) -> Result<(), Error> {
@@ -188,7 +236,7 @@ pub(crate) fn help() -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use queue_core::model::{DelayCause, JobState};
+    use queue_core::model::JobState;
 
     use super::*;
 
@@ -228,8 +276,13 @@ mod tests {
     fn what_is_written_is_read_as_the_same() {
         for text in ["state:dead a b", "queue:\"a b\" \"state:dead\"", "name:\"\\\"\\\\\"", "\"a  b\"", "x:y"] {
             let search = Search::parse(text);
-            let written: Vec<_> = search.parts.iter().map(Part::written).collect();
-            assert_eq!(Search::parse(&written.join(" ")), search, "{text}");
+            assert_eq!(Search::parse(&search.to_string()), search, "{text}");
         }
+        for text in
+            ["state:dead,cancelled queue:q reason:poison", "state:retrying name:\"a b\"", "tag:t error:e \"x y\""]
+        {
+            assert_eq!(filter(&written(&filter(text))), filter(text), "{text}");
+        }
+        assert_eq!(Search::parse("state:active a state:dead queue:q").only("dead").to_string(), "state:dead a queue:q");
     }
 }

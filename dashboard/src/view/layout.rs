@@ -17,7 +17,13 @@ const HTMX: &str =
     r#"{"extensions":"sse","history":false,"includeIndicatorCSS":false,"mode":"same-origin","defaultSwap":"none"}"#;
 
 /// Name, path, and the key behind `g` that leads there.
-const NAV: [(Nav, &str, &str, &str); 2] = [(Nav::Overview, "Overview", "/", "o"), (Nav::Jobs, "Jobs", "/jobs", "j")];
+const NAV: [(Nav, &str, &str, &str); 5] = [
+    (Nav::Overview, "Overview", "/", "o"),
+    (Nav::Queues, "Queues", "/queues", "q"),
+    (Nav::Jobs, "Jobs", "/jobs", "j"),
+    (Nav::Dead, "Dead letters", "/dead", "d"),
+    (Nav::Operations, "Operations", "/operations", "p"),
+];
 
 /// A whole page as an answer.
 pub(crate) async fn page(visit: &Visit, status: StatusCode, page: Page) -> Response {

@@ -28,6 +28,12 @@ pub(crate) fn jobs(app: &App, queue: &str, word: &str) -> String {
     app.url_with("/jobs", &Query::default().with("q", q))
 }
 
+/// Where there are no queues.
+pub(crate) fn none() -> Markup {
+    let next = html! { p { "A queue is made by its first job: " code { "longshore enqueue demo hello '{\"name\": \"Ann\"}'" } } };
+    super::empty("There are no queues yet", &next)
+}
+
 /// A table of queues.
 pub(crate) fn table(app: &App, queues: &[QueueView]) -> Markup {
     html! {

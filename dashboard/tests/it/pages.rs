@@ -159,6 +159,6 @@ async fn names_of_any_kind_have_their_pages() {
     assert_eq!(rows.len(), 9);
     for row in rows {
         let path = row.split("href=\"").nth(1).expect("a link").split('"').next().expect("an end");
-        desk.page(path).await.has(&["data-test-live=\"queue\"", "data-test-setting=\"attempts\"", "16", "default"]);
+        desk.page(path).await.has(&["data-test-live=\"queue\"", "data-test-input=\"attempts\"", "default"]);
     }
 }
