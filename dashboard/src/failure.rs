@@ -54,6 +54,7 @@ fn title(word: Word) -> &'static str {
         Word::BadArg => "That does not fit",
         Word::NoJob => "No such job",
         Word::NoQueue => "No such queue",
+        Word::NoWorker => "No such worker",
         Word::State | Word::Stale => "Not in this state",
         Word::Full => "There is no room",
         Word::Unknown => "The outcome is unknown",
@@ -76,6 +77,7 @@ pub(crate) fn advice(word: Word) -> &'static str {
             "Done jobs are kept for a time that their queue's settings give. Look for others by queue or state."
         }
         Word::NoQueue => "Look at the list of queues for its name.",
+        Word::NoWorker => "It may have stopped meanwhile, or gone by another name: look at the list of workers.",
         Word::State | Word::Stale => "Nothing was changed. The job may have gone on meanwhile: look at it again.",
         Word::Full => "Make room on the disk or in memory, or remove jobs; then try again.",
         Word::Unknown => "It may or may not have happened. Look whether it did before you try again.",

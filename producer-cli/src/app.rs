@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::cli::Common;
 use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{Failure, USAGE, hint, say};
 use crate::out::Out;
 
 /// An engine, opened when it is first needed, and a place to answer to.
@@ -73,6 +73,25 @@ impl App {
             self.out.text(&text())?;
         }
         Ok(())
+    }
+
+    /// The end of a command on several things, each by itself: what was refused is told also where nobody reads what was
+    /// done. `others` is what to do next about those that are not named.
+    pub(crate) fn each_or_said(
+        &mut self,
+        shown: Result<(), Failure>,
+        mut failures: Vec<Error>,
+        one: bool,
+        others: &str,
+    ) -> Result<(), Failure> {
+        let shown = shown.and_then(|()| Ok(self.out.flush()?));
+        let Some(last) = failures.pop() else { return shown };
+        for failure in failures {
+            say(&failure.message, "");
+        }
+        // What a flag made wrong is the command line's fault, as everywhere.
+        let exit = if last.word == Word::BadArg { USAGE } else { last.word.exit_code() };
+        Err(Failure::new(last.message, if one { hint(last.word) } else { others }, exit))
     }
 
     /// Shows what was written, and gives the store free.

@@ -11,7 +11,7 @@ use queue_core::EngineUrl;
 use queue_core::model::{Context, Error};
 
 use crate::commands::{
-    backup, completions, dead, dev, enqueue, init, job, journal, operation, ping, queue, stats, watch,
+    backup, completions, dead, dev, enqueue, init, job, journal, operation, ping, queue, stats, watch, worker,
 };
 use crate::failure::{Failure, USAGE};
 
@@ -34,8 +34,9 @@ Examples:
   longshore job list --state dead
   longshore queue set emails attempts=5 lease=1m
 
-Exit codes: 0 done, 1 refused, 2 wrong command line, 3 no such job or queue, 4 no server there or
-still starting, 5 outcome unknown; of a wait: 6 the job ended dead or cancelled, 7 time ran out";
+Exit codes: 0 done, 1 refused, 2 wrong command line, 3 no such job, queue or worker, 4 no server
+there or still starting, 5 outcome unknown; of a wait: 6 the job ended dead or cancelled, 7 time
+ran out";
 
 /// What holds for every command.
 #[derive(Args, Clone, Debug)]
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Dead(dead::DeadCommand),
     #[command(subcommand)]
     Operation(operation::OperationCommand),
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
     #[command(subcommand)]
     Journal(journal::JournalCommand),
     Stats(stats::StatsArgs),
@@ -192,6 +195,11 @@ mod tests {
             "operation list",
             "operation show 7",
             "operation cancel 7 --because b",
+            "worker list --queue q",
+            "worker show w",
+            "worker quiet w v --because b --actor a",
+            "worker resume --all",
+            "worker stop --queue q",
             "journal dump d --job 42 --queue q --event failed --from 2026-12-01T10:00:00Z --to 2026-12-01T10:00:00Z",
             "journal dump d --from-position 64 --to-position 128 --payloads",
             "journal dump d --until 2026-12-01T10:00:00Z --job x --json",

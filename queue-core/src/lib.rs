@@ -10,6 +10,7 @@ mod job_handle;
 pub mod journal;
 pub mod machine;
 pub mod model;
+pub mod process;
 mod queue;
 pub mod random;
 pub mod resp;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use queue_core::engine::{Answer, Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
 use queue_core::model::{
     Added, Backoff, BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobOptions, JobRef,
-    JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word, WorkerView,
+    JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word, WorkerOrder,
+    WorkerPage, WorkerView,
 };
 use queue_core::{Queue, connect};
 
@@ -146,8 +147,14 @@ impl Engine for Lossy {
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
         self.0.beat(beat).await
     }
-    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
-        self.0.workers().await
+    async fn workers(&self, cursor: Option<String>, limit: u32) -> Result<WorkerPage, Error> {
+        self.0.workers(cursor, limit).await
+    }
+    async fn worker(&self, worker: String) -> Result<WorkerView, Error> {
+        self.0.worker(worker).await
+    }
+    async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
+        self.0.order_worker(context, worker, order).await
     }
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {
         self.0.backup(name).await

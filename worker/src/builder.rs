@@ -10,6 +10,7 @@ use queue_core::model::{Error, Limits, is_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{RwLock, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -158,7 +159,7 @@ impl WorkerBuilder {
             format!("{host}:{}:{:06x}", std::process::id(), chance.number() >> 40)
         });
         check_name("worker", &name)?;
-        let plan = Plan { queues: self.queues.into(), handlers: Arc::new(self.handlers) };
+        let plan = Plan { queues: self.queues.into(), handlers: Arc::new(self.handlers), quiet: false };
         let shared = Shared {
             engine: self.engine,
             name,
@@ -173,6 +174,8 @@ impl WorkerBuilder {
             observer: self.observer,
             attempts: TaskTracker::new(),
             chance: Mutex::new(chance),
+            started: Instant::now(),
+            told_to_stop: CancellationToken::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
             kill: CancellationToken::new(),

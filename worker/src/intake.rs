@@ -57,7 +57,7 @@ async fn lease(shared: &Arc<Shared>, slots: Vec<OwnedSemaphorePermit>) -> Result
     let mut plan = shared.plan.subscribe();
     plan.mark_unchanged();
     let Some(order) = shared.order(slots.len()) else {
-        // No queues: nothing to do until a reload brings some.
+        // Quiet, or no queues: nothing to do until it is resumed, or a reload brings some.
         let _closed = plan.changed().await.is_err();
         return Err(Missed::Changed);
     };

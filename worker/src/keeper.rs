@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue_core::engine::EngineExt;
-use queue_core::model::{Beat, Error, Extension, LeaseRef, Orders, Word};
+use queue_core::model::{Beat, Error, Extension, LeaseRef, Orders, Word, WorkerOrder, WorkerState};
+use queue_core::process::resident_bytes;
 use tokio::time::{Instant, timeout};
 
 use crate::chance::Pauses;
@@ -29,9 +30,10 @@ const EXTEND_CHUNK: usize = 1_000;
 /// the engine refuses; at any time, that it has failed for good.
 pub(crate) async fn beat(shared: Arc<Shared>) -> Error {
     let (mut pauses, mut busy, mut link) = (Pauses::default(), shared.held.busy(), shared.link.watch());
-    let mut met = false;
+    let (mut met, mut plan) = (false, shared.plan.subscribe());
     loop {
-        let beat_at = Instant::now();
+        let (beat_at, told) = (Instant::now(), shared.state());
+        plan.mark_unchanged();
         let whole = !shared.link.is_up();
         let sent = if whole { whole_beat(&shared, false).await } else { plain_beat(&shared).await };
         match sent {
@@ -54,6 +56,12 @@ pub(crate) async fn beat(shared: Arc<Shared>) -> Error {
                 () = tokio::time::sleep_until(beat_at + pause) => break,
                 _ = busy.changed() => {}
                 _ = link.changed() => {}
+                _ = plan.changed() => {}
+                () = shared.draining.cancelled(), if told != WorkerState::Stopping => {}
+            }
+            // Whoever ordered it waits to see that it was obeyed.
+            if shared.state() != told {
+                break;
             }
         }
     }
@@ -112,6 +120,9 @@ fn beat_of(shared: &Shared, kind: Kind) -> Beat {
         leases: shared.held.leases(),
         reconnected: kind != Kind::Plain,
         leaving: kind == Kind::Last,
+        state: shared.state(),
+        uptime_ms: u64::try_from(shared.started.elapsed().as_millis()).ok(),
+        rss_bytes: resident_bytes(),
     }
 }
 
@@ -156,6 +167,22 @@ fn obey(shared: &Shared, asked: &[LeaseRef], orders: Orders) {
         }
     }
     orders.lost.into_iter().filter_map(lease_of).for_each(|lease| lose(shared, lease));
+    orders.order.into_iter().for_each(|order| follow(shared, order));
+}
+
+/// Does what the worker as a whole is told; told again it is nothing new.
+fn follow(shared: &Shared, order: WorkerOrder) {
+    match order {
+        WorkerOrder::Quiet if shared.set_quiet(true) => {
+            tracing::info!("told to go quiet: no new jobs until it is resumed; running ones go on");
+        }
+        WorkerOrder::Resume if shared.set_quiet(false) => tracing::info!("told to resume"),
+        WorkerOrder::Stop if !shared.told_to_stop.is_cancelled() => {
+            tracing::info!("told to stop");
+            shared.told_to_stop.cancel();
+        }
+        WorkerOrder::Quiet | WorkerOrder::Resume | WorkerOrder::Stop => {}
+    }
 }
 
 fn cancel(shared: &Shared, lease: LeaseRef, reason: &str) {

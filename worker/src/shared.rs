@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use queue_core::engine::Engine;
-use queue_core::model::{Error, LeaseOrder, Limits};
+use queue_core::model::{Error, LeaseOrder, Limits, WorkerState};
 use tokio::sync::{RwLock, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,8 @@ use crate::registry::Handlers;
 /// What a worker serves, and with what; a reload puts another in its place.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
+    /// Nothing new is leased, until it is resumed.
+    pub(crate) quiet: bool,
     pub(crate) queues: Arc<[(String, u32)]>,
     pub(crate) handlers: Arc<Handlers>,
 }
@@ -45,6 +48,10 @@ pub(crate) struct Shared {
     /// The tasks of the attempts.
     pub(crate) attempts: TaskTracker,
     pub(crate) chance: Mutex<Chance>,
+    /// Since when it runs.
+    pub(crate) started: Instant,
+    /// The engine has told it to stop.
+    pub(crate) told_to_stop: CancellationToken,
     /// No new leases.
     pub(crate) draining: CancellationToken,
     /// Every handler is told to stop.
@@ -56,13 +63,27 @@ pub(crate) struct Shared {
 impl Shared {
     /// An order for up to `free` jobs, its queues drawn by weight; `None` where nothing is to be asked for.
     pub(crate) fn order(&self, free: usize) -> Option<LeaseOrder> {
-        let queues = Arc::clone(&self.plan.borrow().queues);
-        if free == 0 || queues.is_empty() || self.draining.is_cancelled() {
+        let Plan { quiet, queues, .. } = self.plan.borrow().clone();
+        if free == 0 || quiet || queues.is_empty() || self.draining.is_cancelled() {
             return None;
         }
         let queues = draw_order(&queues, &mut self.chance.lock().unwrap_or_else(PoisonError::into_inner));
         let limit = u32::try_from(free).unwrap_or(u32::MAX).min(Limits::LEASE_JOBS);
         Some(LeaseOrder { queues, limit, worker: self.name.clone(), lease_ms: None })
+    }
+
+    /// What it does as a whole.
+    pub(crate) fn state(&self) -> WorkerState {
+        match () {
+            () if self.draining.is_cancelled() || self.told_to_stop.is_cancelled() => WorkerState::Stopping,
+            () if self.plan.borrow().quiet => WorkerState::Quiet,
+            () => WorkerState::Running,
+        }
+    }
+
+    /// Leases nothing new from now on, or leases again. Answers whether that is another thing than before.
+    pub(crate) fn set_quiet(&self, quiet: bool) -> bool {
+        self.plan.send_if_modified(|plan| std::mem::replace(&mut plan.quiet, quiet) != quiet)
     }
 
     /// The next of growing pauses.

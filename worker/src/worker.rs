@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queue_core::engine::Engine;
-use queue_core::model::Error;
+use queue_core::model::{Error, WorkerState};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::builder::check_queues;
-use crate::shared::{Plan, Shared};
+use crate::shared::Shared;
 use crate::{Handlers, Shutdown, WorkerBuilder, intake, keeper, outbox};
 
 /// How long handlers have to stop once the grace time is over.
@@ -60,7 +60,7 @@ impl Worker {
 
     /// Runs until it is stopped. An engine that does not answer is waited for, at the start as later.
     ///
-    /// The first stop request: no new leases; running jobs have the grace time, then their handlers are told to stop and
+    /// The first stop request, or an order of the engine to stop: no new leases; running jobs have the grace time, then their handlers are told to stop and
     /// 3 s later dropped, and what did not complete is given back uncounted. The second: handlers are dropped at once.
     /// However it ends, its handlers are dropped before. Dropping this future drops the handlers a moment later and
     /// settles nothing; their leases run out.
@@ -98,8 +98,23 @@ impl WorkerHandle {
     /// `BADARG` as [`WorkerBuilder::build`]; nothing is changed then.
     pub fn reload_all(&self, queues: Vec<(String, u32)>, handlers: Handlers) -> Result<(), Error> {
         check_queues(&queues)?;
-        self.shared.plan.send_replace(Plan { queues: queues.into(), handlers: Arc::new(handlers) });
+        self.shared.plan.send_modify(|plan| (plan.queues, plan.handlers) = (queues.into(), Arc::new(handlers)));
         Ok(())
+    }
+
+    /// Leases nothing new until [`WorkerHandle::resume`], finishes what runs, goes on beating: as when the engine orders it.
+    pub fn quiet(&self) {
+        self.shared.set_quiet(true);
+    }
+
+    /// Leases again.
+    pub fn resume(&self) {
+        self.shared.set_quiet(false);
+    }
+
+    /// What the worker does as a whole.
+    pub fn state(&self) -> WorkerState {
+        self.shared.state()
     }
 }
 
@@ -115,6 +130,7 @@ async fn serve(shared: &Arc<Shared>, grace: Duration, shutdown: &Shutdown) -> Re
     tracing::info!(worker = %shared.name, concurrency = shared.concurrency, "the worker starts");
     tokio::select! {
         () = shutdown.requested() => {}
+        () = shared.told_to_stop.cancelled() => {}
         ended = loops.join_next() => return Err(broken(ended)),
         ended = intake.join_next() => panicked(ended),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, QueueView, WorkerView};
+use queue_core::model::{Error, QueueView, WorkerState, WorkerView};
 
 use crate::app::App;
 use crate::live::Topic;
@@ -27,7 +27,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
 /// What is kept up to date.
 pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
     let page = app.engine.queues(None, QUEUES).await?;
-    let workers = app.engine.workers().await?;
+    let workers = app.engine.all_workers().await?;
     let queues = page.queues;
     Ok(html! {
         (attention(app, &queues, &workers))
@@ -43,7 +43,8 @@ pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
 
 /// What somebody should look at, worst first.
 fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView]) -> Markup {
-    let served: BTreeSet<_> = workers.iter().flat_map(|worker| &worker.beat.queues).collect();
+    let leasing = workers.iter().filter(|worker| worker.state == WorkerState::Running);
+    let served: BTreeSet<_> = leasing.flat_map(|worker| &worker.queues).collect();
     let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !served.contains(&queue.queue);
     let slow = |queue: &&QueueView| queue.next_waiting_ms.unwrap_or(0) >= LONG_MS && served.contains(&queue.queue);
     let dead = |queue: &&QueueView| queue.counts.dead > 0;

@@ -14,7 +14,7 @@ use super::operation;
 use crate::app::{App, job_refs};
 use crate::cli::Administrative;
 use crate::clock::Stopwatch;
-use crate::failure::{Failure, NOT_COMPLETED, USAGE, hint, note, say};
+use crate::failure::{Failure, NOT_COMPLETED, note};
 use crate::parse::{self, payload};
 use crate::render;
 
@@ -391,15 +391,5 @@ async fn verb(jobs: &Jobs, verb: JobVerb, administrative: &Administrative, app: 
             Err(error) => failures.push(error),
         }
     }
-    let shown = shown.and_then(|()| Ok(app.out.flush()?));
-    // What was refused is told also where nobody reads what was done.
-    let Some(last) = failures.pop() else { return shown };
-    for failure in failures {
-        say(&failure.message, "");
-    }
-    // What a flag made wrong is the command line's fault, as everywhere.
-    let exit = if last.word == Word::BadArg { USAGE } else { last.word.exit_code() };
-    let hint =
-        if one { hint(last.word) } else { "every job not named here was done; look at one: longshore job show JOB" };
-    Err(Failure::new(last.message, hint, exit))
+    app.each_or_said(shown, failures, one, "every job not named here was done; look at one: longshore job show JOB")
 }

@@ -17,6 +17,7 @@ pub(crate) mod ping;
 pub(crate) mod queue;
 pub(crate) mod stats;
 pub(crate) mod watch;
+pub(crate) mod worker;
 
 use crate::app::App;
 use crate::cli::{Cli, Command};
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Dead(command) => dead::run(command, &mut app).await,
         Command::Journal(command) => journal::run(command, &mut app).await,
         Command::Operation(command) => operation::run(command, &mut app).await,
+        Command::Worker(command) => worker::run(command, &mut app).await,
         Command::Stats(args) => stats::run(&args, &mut app).await,
         Command::Watch(args) => watch::run(args, &mut app).await,
         Command::Backup(args) => backup::run(args, &mut app).await,

@@ -2,10 +2,11 @@
 
 use clap::Args;
 use queue_core::engine::EngineExt;
-use queue_core::model::{Stats, WorkerView};
+use queue_core::model::{Stats, WorkerState, WorkerView};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::clock;
 use crate::failure::Failure;
 use crate::render;
 
@@ -27,7 +28,8 @@ struct Answer<'a> {
 /// Shows totals and workers.
 pub(crate) async fn run(_args: &StatsArgs, app: &mut App) -> Result<(), Failure> {
     let stats = app.engine().await?.stats().await?;
-    let workers = app.engine().await?.workers().await?;
+    let mut workers = app.engine().await?.all_workers().await?;
+    workers.retain(|view| view.state != WorkerState::Gone);
     let answer = Answer { stats: &stats, workers: &workers };
-    app.answer(&answer, || render::stats::totals(&stats, &workers))
+    app.answer(&answer, || render::stats::totals(&stats, &workers, clock::wall_ms()))
 }

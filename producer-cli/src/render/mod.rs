@@ -8,6 +8,7 @@ pub(crate) mod operation;
 pub(crate) mod queue;
 pub(crate) mod stats;
 pub(crate) mod table;
+pub(crate) mod worker;
 
 use jiff::Timestamp;
 use queue_core::model::duration::show_ms;

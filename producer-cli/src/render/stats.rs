@@ -2,12 +2,12 @@
 
 use queue_core::model::{Stats, WorkerView};
 
-use super::cut;
 use super::queue::counts;
-use super::table::{pairs, table};
+use super::table::pairs;
+use super::worker;
 
 /// Totals, then workers.
-pub(crate) fn totals(stats: &Stats, workers: &[WorkerView]) -> String {
+pub(crate) fn totals(stats: &Stats, workers: &[WorkerView], now_ms: u64) -> String {
     let head = format!("engine {}, fsync {}, version {}\n", stats.engine, stats.fsync, stats.version);
     let mut rows = vec![("queues".to_owned(), stats.queues.to_string())];
     rows.extend(counts(&stats.counts));
@@ -24,15 +24,5 @@ pub(crate) fn totals(stats: &Stats, workers: &[WorkerView]) -> String {
             rows.push(("full".to_owned(), full.clone()));
         }
     }
-    let row = |view: &WorkerView| {
-        let beat = &view.beat;
-        let running = format!("{}/{}", beat.leases.len(), beat.concurrency);
-        [
-            cut(&beat.worker, 40),
-            format!("{}:{}", cut(&beat.host, 40), beat.pid),
-            running,
-            cut(&beat.queues.join(" "), 60),
-        ]
-    };
-    head + &pairs(rows) + &table(["WORKER", "PROCESS", "RUNNING", "QUEUES"], workers.iter().map(row), "workers")
+    head + &pairs(rows) + &worker::list(workers, now_ms)
 }

@@ -8,7 +8,7 @@ use super::Engine;
 use crate::model::{
     BulkVerb, Command, Context, Enqueued, Error, Extension, Job, JobFilter, JobNumber, JobPage, JobRef, JobState,
     JobVerb, LeaseOrder, LeaseRef, LeasedJob, Limits, LogLine, LogPage, NewJob, OperationNumber, OperationView,
-    Outcome, QueuePage, QueueView, Reply, SettingsPatch, Settled, Settlement, Stats, Word,
+    Outcome, QueuePage, QueueView, Reply, SettingsPatch, Settled, Settlement, Stats, Word, WorkerView,
 };
 
 /// An engine answered a command with a reply that belongs to another: a broken peer.
@@ -172,6 +172,17 @@ pub trait EngineExt: Engine {
         while page.cursor.is_some() {
             page = self.queues(page.cursor, Limits::PAGE_ROWS).await?;
             all.append(&mut page.queues);
+        }
+        Ok(all)
+    }
+
+    /// Reads all workers, by name, page after page.
+    async fn all_workers(&self) -> Result<Vec<WorkerView>, Error> {
+        let mut page = self.workers(None, Limits::PAGE_ROWS).await?;
+        let mut all = page.workers;
+        while page.cursor.is_some() {
+            page = self.workers(page.cursor, Limits::PAGE_ROWS).await?;
+            all.append(&mut page.workers);
         }
         Ok(all)
     }

@@ -21,7 +21,7 @@ pub use remote::RemoteEngine;
 
 use crate::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
-    Reply, WorkerView,
+    Reply, WorkerOrder, WorkerPage, WorkerView,
 };
 
 /// The answer to one command.
@@ -93,8 +93,30 @@ pub trait Engine: Send + Sync + 'static {
     /// A worker's sign of life. The registry is never journaled and empty after a start. Answers at once.
     async fn beat(&self, beat: Beat) -> Result<Orders, Error>;
 
-    /// The workers that beat within the last 60 s, by name.
-    async fn workers(&self) -> Result<Vec<WorkerView>, Error>;
+    /// A page of workers by name, at most `limit` (1 to 1,000), after `cursor`: those that beat within the last 60 s, and
+    /// of those that fell silent without leaving, state `gone`, the newest 1,000 for 24 h.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` for a limit or cursor that is none.
+    async fn workers(&self, cursor: Option<String>, limit: u32) -> Result<WorkerPage, Error>;
+
+    /// One worker, with up to 1,000 of its jobs.
+    ///
+    /// # Errors
+    ///
+    /// `NOWORKER` where the registry knows none of this name.
+    async fn worker(&self, worker: String) -> Result<WorkerView, Error>;
+
+    /// Orders a worker to go quiet, to resume, or to stop, and answers it as it is now. It is told with each beat until one
+    /// says that it obeyed; a later order takes this one's place. Orders are for the process that beats under this name
+    /// now, and are forgotten with the registry. What it does already is no order; the first of two equal ones stays.
+    ///
+    /// # Errors
+    ///
+    /// `NOWORKER` where no worker of this name beat within the last 60 s; `STATE` for anything but `stop` to one that is
+    /// stopping or was told to; `BADARG` for a context out of range.
+    async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error>;
 
     /// Makes a backup of this name (1 to 200 bytes, no slash; by default the UTC time) where the engine keeps its backups,
     /// and answers what it came to. It waits for a snapshot that is being made; it goes on when the call is dropped.

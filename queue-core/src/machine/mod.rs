@@ -27,6 +27,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use apply::page_after;
 pub use apply::{Candidates, check_size};
 pub use chance::Chance;
 pub use elapse::Lapse;

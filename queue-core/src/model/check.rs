@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{Beat, Error, JobFilter, JobOptions, JobState, Limits, NewJob, json};
+use super::{Beat, Error, JobFilter, JobOptions, JobState, Limits, NewJob, WorkerState, json};
 
 impl JobOptions {
     /// Checks the ranges given at each field.
@@ -83,7 +83,13 @@ impl Beat {
         let (queues, leases) = (self.queues.len(), self.leases.len());
         check(queues <= Limits::LEASE_QUEUES, "queues", &format_args!("a list of {queues}"))?;
         self.queues.iter().try_for_each(|queue| check(is_name(queue), "queues", queue))?;
-        check(leases <= Limits::BEAT_LEASES, "leases", &format_args!("a list of {leases}"))
+        check(leases <= Limits::BEAT_LEASES, "leases", &format_args!("a list of {leases}"))?;
+        check(
+            self.uptime_ms.unwrap_or_default() <= Limits::DURATION_MS,
+            "uptime_ms",
+            &self.uptime_ms.unwrap_or_default(),
+        )?;
+        check(self.state != WorkerState::Gone, "state", &self.state)
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Word {
     NoJob,
     /// No such queue.
     NoQueue,
+    /// No such worker.
+    NoWorker,
     /// The job, queue or operation is not in a state that allows this.
     State,
     /// The lease token is not the newest of its job.
@@ -48,10 +50,11 @@ pub enum Word {
 
 impl Word {
     /// Every word, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadArg,
         Self::NoJob,
         Self::NoQueue,
+        Self::NoWorker,
         Self::State,
         Self::Stale,
         Self::Full,
@@ -72,6 +75,7 @@ impl Word {
             Self::BadArg => "BADARG",
             Self::NoJob => "NOJOB",
             Self::NoQueue => "NOQUEUE",
+            Self::NoWorker => "NOWORKER",
             Self::State => "STATE",
             Self::Stale => "STALE",
             Self::Full => "FULL",
@@ -104,7 +108,7 @@ impl Word {
     /// The exit code of the command line.
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::NoJob | Self::NoQueue => 3,
+            Self::NoJob | Self::NoQueue | Self::NoWorker => 3,
             Self::Loading | Self::Unreachable => 4,
             Self::Unknown => 5,
             Self::Timeout => 7,
@@ -118,7 +122,7 @@ impl Word {
             Self::BadArg | Self::Err => 400,
             Self::NoAuth => 401,
             Self::NoPerm => 403,
-            Self::NoJob | Self::NoQueue => 404,
+            Self::NoJob | Self::NoQueue | Self::NoWorker => 404,
             Self::State | Self::Stale => 409,
             Self::Trimmed => 410,
             Self::Unsupported => 501,
@@ -174,6 +178,11 @@ impl Error {
     /// `NOQUEUE` for a queue's name.
     pub fn no_queue(queue: &str) -> Self {
         Self::new(Word::NoQueue, format!("no queue {}: a queue is made by its first job", cut(queue, 64)))
+    }
+
+    /// `NOWORKER` for a worker's name.
+    pub fn no_worker(worker: &str) -> Self {
+        Self::new(Word::NoWorker, format!("no worker {}: none of this name has beaten lately", cut(worker, 64)))
     }
 
     /// `STATE`: the job is in `state`; `verb` needs one of `needs`.

@@ -74,6 +74,9 @@ pub const BEAT: &[Field] = &[
     ("leases", "a list of at most 10000 objects with number and token"),
     ("reconnected", "true or false"),
     ("leaving", "true or false"),
+    ("state", "running, quiet or stopping"),
+    ("uptime_ms", INTEGER_MS),
+    ("rss_bytes", "an integer from 0 to 18446744073709551615, or null"),
 ];
 
 /// Reads a JSON object into `T`, every field of which has a default. `what` names the object in errors.

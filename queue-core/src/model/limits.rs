@@ -55,6 +55,14 @@ impl Limits {
     pub const BEAT_LEASES: usize = 10_000;
     /// Most workers in the registry.
     pub const WORKERS: usize = 10_000;
+    /// Most workers that are kept there as gone; those heard of longest ago are forgotten first.
+    pub const GONE_WORKERS: usize = 1_000;
+    /// Milliseconds after its last beat for which a worker that is gone is kept (24 h).
+    pub const GONE_MS: u64 = 86_400_000;
+    /// Most jobs of a worker that a list of workers shows.
+    pub const LISTED_WORKER_JOBS: usize = 10;
+    /// Most jobs of a worker that are shown where one alone is.
+    pub const WORKER_JOBS: usize = 1_000;
     /// Most bulk operations that run or wait to.
     pub const RUNNING_OPERATIONS: usize = 1_000;
     /// Most queues in the server's file of settings.

@@ -42,4 +42,7 @@ pub use reply::{
     QueueCounts, QueuePage, QueueView, Reply, Settled, Stats,
 };
 pub use settings::{Effective, QueueSettings, SettingSource, SettingsPatch};
-pub use worker::{Beat, Capabilities, Context, LeaseRequest, Orders, WorkerView};
+pub use worker::{
+    Beat, Capabilities, Context, GivenOrder, LeaseRequest, Orders, WorkerJob, WorkerOrder, WorkerPage, WorkerState,
+    WorkerView,
+};

@@ -4,7 +4,7 @@
 use super::context;
 use super::rig::{Rig, WORKER, proof};
 use crate::engine::EngineExt;
-use crate::model::{Beat, JobState, JobVerb, LeaseOrder, LeaseOutcome, LeasedJob, Orders, Outcome, Word};
+use crate::model::{Beat, JobState, JobVerb, LeaseOrder, LeaseOutcome, LeasedJob, Orders, Outcome, Word, WorkerState};
 
 fn beat_with(leases: &[&LeasedJob]) -> Beat {
     Beat {
@@ -23,27 +23,35 @@ async fn beat(rig: &Rig, beat: Beat) -> Orders {
     rig.engine().beat(beat).await.expect("a beat is answered")
 }
 
+async fn names(rig: &Rig) -> Vec<String> {
+    let workers = rig.engine().all_workers().await.expect("workers are listed");
+    workers.into_iter().map(|view| view.worker).collect()
+}
+
 pub async fn a_beat_enters_the_worker_into_the_registry(rig: &Rig) {
-    assert_eq!(rig.engine().workers().await, Ok(Vec::new()), "the registry is empty after a start");
-    assert_eq!(beat(rig, beat_with(&[])).await, Orders::default());
-    let workers = rig.engine().workers().await.expect("workers are listed");
-    assert_eq!(workers.len(), 1);
-    assert_eq!(workers[0].beat, beat_with(&[]));
-    assert!(workers[0].beat_at_ms > 0);
+    assert_eq!(names(rig).await, [""; 0], "the registry is empty after a start");
+    let told = Beat { uptime_ms: Some(5_000), rss_bytes: Some(7), ..beat_with(&[]) };
+    assert_eq!(beat(rig, told.clone()).await, Orders::default());
+    let workers = rig.engine().all_workers().await.expect("workers are listed");
+    let [view] = &workers[..] else { panic!("{workers:?}") };
+    assert_eq!((&view.worker, &view.host, view.pid, &view.version), (&told.worker, &told.host, 17, &told.version));
+    assert_eq!((&view.queues, view.concurrency, view.rss_bytes), (&told.queues, 10, Some(7)));
+    assert_eq!((view.state, view.leases, &view.jobs[..], &view.order), (WorkerState::Running, 0, &[][..], &None));
+    assert_eq!(view.started_at_ms, Some(view.beat_at_ms - 5_000));
+    assert_eq!(rig.engine().worker(WORKER.into()).await.as_ref(), Ok(view));
 }
 
 pub async fn workers_are_listed_by_name_each_once(rig: &Rig) {
     for worker in ["b", "a", "c", "a"] {
         beat(rig, Beat { worker: worker.into(), ..beat_with(&[]) }).await;
     }
-    let workers = rig.engine().workers().await.expect("workers are listed");
-    assert_eq!(workers.iter().map(|view| view.beat.worker.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(names(rig).await, ["a", "b", "c"]);
 }
 
 pub async fn a_worker_that_leaves_is_taken_out(rig: &Rig) {
     beat(rig, beat_with(&[])).await;
     beat(rig, Beat { leaving: true, ..beat_with(&[]) }).await;
-    assert_eq!(rig.engine().workers().await, Ok(Vec::new()));
+    assert_eq!(names(rig).await, [""; 0]);
 }
 
 pub async fn a_beat_changes_no_state(rig: &Rig) {
@@ -108,7 +116,7 @@ pub async fn a_worker_that_leaves_may_give_back_what_it_does_not_hold(rig: &Rig)
     rig.until("the other lease is released", async || rig.counts("q").await.waiting == 1).await;
     assert_eq!(rig.state(leased[0].number).await, JobState::Active, "the lease it names goes on");
     assert_eq!(rig.job(leased[1].number).await.leases[0].outcome, LeaseOutcome::Released);
-    assert_eq!(rig.engine().workers().await, Ok(Vec::new()));
+    assert_eq!(names(rig).await, [""; 0]);
 }
 
 pub async fn a_reconnected_worker_releases_no_other_workers_leases(rig: &Rig) {
@@ -147,12 +155,14 @@ pub async fn a_beat_has_its_bounds(rig: &Rig) {
         (Beat { queues: vec![long], ..beat_with(&[]) }, "beat.queues is xxx"),
         (Beat { queues: vec!["q".into(); 1_001], ..beat_with(&[]) }, "beat.queues is a list of 1001"),
         (Beat { leases: vec![lease; 10_001], ..beat_with(&[]) }, "beat.leases is a list of 10001"),
+        (Beat { state: WorkerState::Gone, ..beat_with(&[]) }, "beat.state is gone"),
+        (Beat { uptime_ms: Some(u64::MAX), ..beat_with(&[]) }, "beat.uptime_ms is 18446744073709551615"),
     ] {
         let error = rig.engine().beat(wrong).await.expect_err(field);
         assert_eq!(error.word, Word::BadArg);
         assert!(error.message.starts_with(field) && error.message.contains("; allowed: "), "{error}");
     }
-    assert_eq!(rig.engine().workers().await, Ok(Vec::new()), "none of them is a worker");
+    assert_eq!(names(rig).await, [""; 0], "none of them is a worker");
     let most = Beat { queues: vec!["q".into(); 1_000], leases: vec![lease; 10_000], ..beat_with(&[]) };
     assert_eq!(beat(rig, most).await.lost.len(), 10_000);
 }

@@ -362,6 +362,18 @@ macro_rules! engine_conformance {
                 a_job_can_be_waited_for_by_its_id,
                 many_producers_may_wait_for_one_job,
             }
+            workers {
+                an_order_is_told_with_every_beat_until_one_says_that_it_was_obeyed,
+                a_later_order_takes_the_place_of_one_that_was_not_obeyed,
+                what_a_worker_does_already_is_no_order,
+                a_worker_that_stops_takes_no_other_order,
+                one_that_stops_by_itself_is_told_nothing_more,
+                a_process_that_takes_the_name_has_no_orders,
+                a_worker_that_is_not_there_is_refused_by_name,
+                a_worker_is_shown_with_the_jobs_it_runs,
+                workers_are_listed_page_by_page,
+                a_page_of_workers_with_many_queues_is_short_and_goes_on,
+            }
         }
     };
     (@driven $factory:path) => {
@@ -404,7 +416,8 @@ macro_rules! engine_conformance {
                 a_cancelled_jobs_lease_is_not_extended_from_sixty_seconds_on,
                 ten_thousand_returns_in_a_row_are_a_loop,
                 progress_ends_a_loop,
-                a_worker_that_is_silent_for_a_minute_is_not_listed,
+                a_worker_that_is_silent_for_a_minute_is_gone,
+                a_worker_that_is_gone_is_forgotten_after_a_day,
                 a_short_lease_beside_a_long_one_ends_first,
                 everything_due_in_one_long_step_happens_in_order_of_time,
             }
@@ -527,6 +540,7 @@ mod tests {
         check_listed("settings", include_str!("settings.rs"));
         check_listed("settling", include_str!("settling.rs"));
         check_listed("waits", include_str!("waits.rs"));
+        check_listed("workers", include_str!("workers.rs"));
         check_listed("kept", include_str!("kept.rs"));
         check_listed("times", include_str!("times.rs"));
         check_listed("durable", include_str!("durable.rs"));

@@ -36,6 +36,7 @@ pub mod settings;
 pub mod settling;
 pub mod times;
 pub mod waits;
+pub mod workers;
 
 pub use home::Home;
 pub use rig::{Case, Rig, context, run};

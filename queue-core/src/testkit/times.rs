@@ -2,11 +2,11 @@
 #![expect(missing_docs, reason = "a case's name is the sentence that it checks")]
 
 use super::history::lease_and_release;
-use super::rig::{Rig, order, proof};
+use super::rig::{Rig, WORKER, context, order, proof};
 use crate::engine::EngineExt;
 use crate::model::{
-    Backoff, Beat, DeadReason, Extension, JobNumber, JobOptions, JobState, JobVerb, LeaseOrder, Outcome, QueueSettings,
-    Settled, When, Word,
+    Backoff, Beat, DeadReason, Extension, JobNumber, JobOptions, JobState, JobVerb, LeaseOrder, Limits, Outcome,
+    QueueSettings, Settled, When, Word, WorkerOrder, WorkerState, WorkerView,
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -198,12 +198,41 @@ pub async fn progress_ends_a_loop(rig: &Rig) {
     assert_eq!(rig.state(number).await, JobState::Waiting);
 }
 
-pub async fn a_worker_that_is_silent_for_a_minute_is_not_listed(rig: &Rig) {
-    rig.engine().beat(Beat { worker: "w".into(), ..Beat::default() }).await.expect("answered");
+async fn shown(rig: &Rig) -> WorkerView {
+    rig.engine().worker(WORKER.into()).await.expect("it is there")
+}
+
+pub async fn a_worker_that_is_silent_for_a_minute_is_gone(rig: &Rig) {
+    let number = rig.add("q").await;
+    let leases = vec![proof(&rig.lease("q").await)];
+    let quiet = async || rig.engine().order_worker(&context("ann", ""), WORKER.into(), WorkerOrder::Quiet).await;
+    let beat = async |leases| rig.engine().beat(Beat { worker: WORKER.into(), leases, ..Beat::default() }).await;
+    beat(leases).await.expect("answered");
+    quiet().await.expect("it beats");
+    let before = shown(rig).await;
     rig.advance(59_999);
-    assert_eq!(rig.engine().workers().await.expect("listed").len(), 1);
+    assert_eq!(shown(rig).await.state, WorkerState::Running);
     rig.advance(2);
-    assert_eq!(rig.engine().workers().await.expect("listed").len(), 0);
+    let view = shown(rig).await;
+    assert_eq!(
+        (view.state, view.beat_at_ms, view.leases, &view.order),
+        (WorkerState::Gone, before.beat_at_ms, 1, &None)
+    );
+    let [held] = &view.jobs[..] else { panic!("{view:?}") };
+    assert_eq!((held.number, &*held.queue, held.leased_at_ms), (number, "q", before.jobs[0].leased_at_ms));
+    assert_eq!(rig.engine().all_workers().await, Ok(vec![shown(rig).await]));
+    assert_eq!(quiet().await.expect_err("it is gone").word, Word::NoWorker);
+    assert_eq!(beat(Vec::new()).await.expect("answered").order, None, "its orders went with it");
+    assert_eq!(shown(rig).await.state, WorkerState::Running, "it is back");
+}
+
+pub async fn a_worker_that_is_gone_is_forgotten_after_a_day(rig: &Rig) {
+    rig.engine().beat(Beat { worker: WORKER.into(), ..Beat::default() }).await.expect("answered");
+    rig.advance(Limits::GONE_MS);
+    assert_eq!(shown(rig).await.state, WorkerState::Gone);
+    rig.advance(1);
+    assert_eq!(rig.engine().worker(WORKER.into()).await.expect_err("forgotten").word, Word::NoWorker);
+    assert_eq!(rig.engine().all_workers().await, Ok(Vec::new()));
 }
 
 pub async fn a_short_lease_beside_a_long_one_ends_first(rig: &Rig) {

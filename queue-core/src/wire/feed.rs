@@ -1,4 +1,6 @@
-//! `EVENTS.READ`, `WORKER.BEAT` and `WORKER.LIST`: what happens, and who is at work.
+//! `EVENTS.READ`: what happens.
+//!
+//! A cursor is text of the engine's own; only the word for "from now on" is the wire's.
 
 use bytes::BytesMut;
 
@@ -6,7 +8,7 @@ use super::add::OptionsCache;
 use super::arguments::{Arguments, is};
 use super::words::Words;
 use super::{Call, Form, Request};
-use crate::model::{Beat, Error, Limits, json};
+use crate::model::{Error, Limits};
 
 /// Events of a page where `COUNT` is not said.
 const EVENTS: u32 = 1_000;
@@ -36,23 +38,4 @@ pub(super) fn encode_events(cursor: Option<&str>, limit: u32, wait_ms: u64, out:
     words.text(cursor.unwrap_or(FROM_NOW)).text("COUNT").number(limit.into());
     words.text("BLOCK").number(wait_ms).write(out);
     Form::Events
-}
-
-pub(super) fn parse_beat(arguments: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    let beat: Beat = json::read("beat", arguments.bytes("beat")?, json::BEAT)?;
-    Ok(Call { request: Request::Beat(Box::new(beat)), context: None, form: Form::Orders })
-}
-
-pub(super) fn encode_beat(beat: &Beat, out: &mut BytesMut) -> Form {
-    Words::new("WORKER.BEAT").json(beat).write(out);
-    Form::Orders
-}
-
-pub(super) fn parse_workers(_: &mut Arguments<'_>, _: &mut OptionsCache) -> Result<Call, Error> {
-    Ok(Call { request: Request::Workers, context: None, form: Form::Workers })
-}
-
-pub(super) fn encode_workers(out: &mut BytesMut) -> Form {
-    Words::new("WORKER.LIST").write(out);
-    Form::Workers
 }

@@ -21,6 +21,7 @@ mod tests;
 mod values;
 mod verb;
 mod words;
+mod worker;
 
 pub use reply::{Form, Response, read, write, write_error, write_reply};
 pub use table::{COMMANDS, CommandSpec, Kind};
@@ -28,7 +29,7 @@ pub(crate) use values::mismatch;
 
 use bytes::BytesMut;
 
-use crate::model::{Beat, Command, Context, Error, JobRef, LeaseRequest};
+use crate::model::{Beat, Command, Context, Error, JobRef, LeaseRequest, WorkerOrder};
 use crate::resp;
 
 /// Everything that a client can ask an engine for over the wire.
@@ -56,8 +57,25 @@ pub enum Request {
     },
     /// A worker's sign of life.
     Beat(Box<Beat>),
-    /// Reads the registry of workers.
-    Workers,
+    /// Reads a page of the registry of workers.
+    Workers {
+        /// Where the page before ended.
+        cursor: Option<String>,
+        /// 1 to 1,000 workers; default 100.
+        limit: u32,
+    },
+    /// Reads one worker.
+    Worker {
+        /// Which.
+        worker: String,
+    },
+    /// Orders a worker.
+    OrderWorker {
+        /// Which.
+        worker: String,
+        /// To do what.
+        order: WorkerOrder,
+    },
     /// Makes a backup of this name, or one called by its time.
     Backup {
         /// 1 to 200 bytes.
@@ -73,7 +91,8 @@ impl Request {
             Self::Wait { timeout_ms, .. } => *timeout_ms > 0,
             Self::Events { wait_ms, .. } => *wait_ms > 0,
             Self::Backup { .. } => true,
-            Self::Execute(_) | Self::Beat(_) | Self::Workers => false,
+            Self::Execute(_) | Self::Beat(_) => false,
+            Self::Workers { .. } | Self::Worker { .. } | Self::OrderWorker { .. } => false,
         }
     }
 }
@@ -126,8 +145,10 @@ pub fn encode(request: &Request, context: &Context, out: &mut BytesMut) -> Form 
         Request::Lease(request) => lease::encode_waiting(request, out),
         Request::Wait { job, timeout_ms } => job::encode_wait(job, *timeout_ms, out),
         Request::Events { cursor, limit, wait_ms } => feed::encode_events(cursor.as_deref(), *limit, *wait_ms, out),
-        Request::Beat(beat) => feed::encode_beat(beat, out),
-        Request::Workers => feed::encode_workers(out),
+        Request::Beat(beat) => worker::encode_beat(beat, out),
+        Request::Workers { cursor, limit } => worker::encode_list(cursor.as_deref(), *limit, out),
+        Request::Worker { worker } => worker::encode_show(worker, out),
+        Request::OrderWorker { worker, order } => worker::encode_order(worker, *order, context, out),
         Request::Backup { name } => journal::encode_backup(name.as_deref(), out),
     }
 }

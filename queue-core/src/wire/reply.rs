@@ -5,7 +5,7 @@
 
 use super::values::{self, json, mismatch};
 use super::{add, lease, settle, verb};
-use crate::model::{BackupReport, Error, EventPage, Job, Orders, Reply, Word, WorkerView};
+use crate::model::{BackupReport, Error, EventPage, Job, Orders, Reply, Word, WorkerPage, WorkerView};
 use crate::resp::{ReplyWriter, Value};
 
 /// How a reply looks: what a client must know to read it.
@@ -47,8 +47,10 @@ pub enum Form {
     Events,
     /// JSON: what a worker is told.
     Orders,
-    /// JSON: the workers.
+    /// JSON: a page of workers.
     Workers,
+    /// JSON: a worker.
+    Worker,
     /// JSON: what a backup came to.
     Backup,
 }
@@ -63,7 +65,9 @@ pub enum Response {
     /// To [`super::Request::Beat`].
     Orders(Orders),
     /// To [`super::Request::Workers`].
-    Workers(Vec<WorkerView>),
+    Workers(WorkerPage),
+    /// To [`super::Request::Worker`] and [`super::Request::OrderWorker`].
+    Worker(Box<WorkerView>),
     /// To [`super::Request::Backup`].
     Backup(BackupReport),
 }
@@ -85,7 +89,8 @@ pub fn write(writer: &mut ReplyWriter<'_>, form: Form, answer: &Result<Response,
         Ok(Response::Reply(reply)) => write_reply(writer, form, reply),
         Ok(Response::Events(page)) => put_json(writer, page),
         Ok(Response::Orders(orders)) => put_json(writer, orders),
-        Ok(Response::Workers(workers)) => put_json(writer, workers),
+        Ok(Response::Workers(page)) => put_json(writer, page),
+        Ok(Response::Worker(worker)) => put_json(writer, worker),
         Ok(Response::Backup(report)) => put_json(writer, report),
         Err(error) => write_error(writer, error),
     }
@@ -159,6 +164,7 @@ pub fn read(form: Form, value: Value) -> Result<Response, Error> {
         Form::Events => return Ok(Response::Events(json(value)?)),
         Form::Orders => return Ok(Response::Orders(json(value)?)),
         Form::Workers => return Ok(Response::Workers(json(value)?)),
+        Form::Worker => return Ok(Response::Worker(Box::new(json(value)?))),
         Form::Backup => return Ok(Response::Backup(json(value)?)),
     };
     Ok(Response::Reply(reply))

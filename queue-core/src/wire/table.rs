@@ -4,7 +4,7 @@
 
 use super::add::{self, OptionsCache};
 use super::arguments::Arguments;
-use super::{Call, feed, job, journal, lease, operation, queue, settle, verb};
+use super::{Call, feed, job, journal, lease, operation, queue, settle, verb, worker};
 use crate::model::Error;
 
 /// What a command does to the store.
@@ -75,7 +75,7 @@ commands! {
     Write 3 "JOB.SNOOZE" " number token [delay_ms|-]" "Puts a job off, uncounted." settle::parse_snooze;
     Write 4 "JOB.PROGRESS" " number token value" "Reports progress." job::parse_progress;
     Write 3 "JOB.LOG" " number token (OUT|ERR line) …" "Adds lines to a job's log." job::parse_log;
-    Write 2 "WORKER.BEAT" " beat" "A worker's sign of life; answers what it has to stop." feed::parse_beat;
+    Write 2 "WORKER.BEAT" " beat" "A worker's sign of life; answers what it has to do." worker::parse_beat;
     Read 2 "JOB.GET" " job [QUEUE queue]" "Shows a job." job::parse_show;
     Read 2 "JOB.LIST" " filter [CURSOR cursor] [COUNT n]" "Lists jobs." job::parse_list;
     Read 2 "JOB.LOGS" " job [FROM line] [QUEUE queue]" "Shows a job's log." job::parse_logs;
@@ -107,7 +107,14 @@ commands! {
     Administrative 2 "OPERATION.CANCEL" " operation [ACTOR actor] [REASON reason]"
         "Ends a bulk operation where it stands." operation::parse_cancel;
     Read 2 "EVENTS.READ" " cursor|$ [COUNT n] [BLOCK ms]" "Reads the feed, perhaps after waiting for it." feed::parse_events;
-    Read 1 "WORKER.LIST" "" "Shows the workers." feed::parse_workers;
+    Read 1 "WORKER.LIST" " [CURSOR cursor] [COUNT n]" "Lists the workers, by name." worker::parse_list;
+    Read 2 "WORKER.GET" " worker" "Shows a worker, and what it runs." worker::parse_show;
+    Administrative 2 "WORKER.QUIET" " worker [ACTOR actor] [REASON reason]"
+        "Has a worker lease nothing new and finish what runs." worker::parse_quiet;
+    Administrative 2 "WORKER.RESUME" " worker [ACTOR actor] [REASON reason]" "Has a quiet worker lease again."
+        worker::parse_resume;
+    Administrative 2 "WORKER.STOP" " worker [ACTOR actor] [REASON reason]" "Has a worker stop, as on SIGTERM."
+        worker::parse_stop;
     Read 1 "STATS" "" "Shows the store's totals." job::parse_stats;
     Write 1 "JOURNAL.BACKUP" " [name]" "Makes a backup while everything goes on." journal::parse_backup;
 }

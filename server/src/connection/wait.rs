@@ -89,7 +89,11 @@ async fn ask(engine: &dyn Engine, context: &Context, request: Request) -> Result
         Request::Wait { job, timeout_ms } => Reply::Job(Box::new(engine.wait(job, timeout_ms).await?)).into(),
         Request::Events { cursor, limit, wait_ms } => Response::Events(engine.events(cursor, limit, wait_ms).await?),
         Request::Beat(beat) => Response::Orders(engine.beat(*beat).await?),
-        Request::Workers => Response::Workers(engine.workers().await?),
+        Request::Workers { cursor, limit } => Response::Workers(engine.workers(cursor, limit).await?),
+        Request::Worker { worker } => Response::Worker(Box::new(engine.worker(worker).await?)),
+        Request::OrderWorker { worker, order } => {
+            Response::Worker(Box::new(engine.order_worker(context, worker, order).await?))
+        }
         Request::Backup { name } => Response::Backup(engine.backup(name).await?),
     })
 }

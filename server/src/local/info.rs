@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use queue_core::engine::EngineExt;
 use queue_core::model::{JournalStats, Stats};
+use queue_core::process::resident_bytes;
 use queue_core::resp::Request as Frame;
 
 use super::{Asked, Next};
@@ -64,7 +65,7 @@ fn write_section(report: &mut String, section: &str, shared: &Shared, stats: Opt
             put("maxclients", &shared.limits.connections_max);
         }
         "memory" => {
-            put("used_memory_rss", &resident_bytes());
+            put("used_memory_rss", &resident_bytes().unwrap_or(0));
             put("maxmemory", &shared.memory_bytes_max.unwrap_or(0));
             put("blob_bytes", &stats.map_or(0, |stats| stats.blob_bytes));
         }
@@ -110,12 +111,4 @@ fn write_stats(put: &mut impl FnMut(&str, &dyn std::fmt::Display), stats: &Stats
     put("jobs_cancelled", &counts.cancelled);
     put("jobs_removed", &counts.removed);
     put("jobs_aged_out", &counts.aged_out);
-}
-
-/// The process's resident memory as the kernel counts it; 0 where it cannot be read.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1_024
 }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use queue_core::engine::{Answer, Engine};
 use queue_core::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Extension, Job, JobNumber, JobRef,
-    LeaseOrder, LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word, WorkerView,
+    LeaseOrder, LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word, WorkerOrder,
+    WorkerPage, WorkerView,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -302,8 +303,16 @@ impl Engine for Desk {
         Ok(self.change(|state| std::mem::take(&mut state.orders)))
     }
 
-    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
-        Ok(Vec::new())
+    async fn workers(&self, _: Option<String>, _: u32) -> Result<WorkerPage, Error> {
+        unreachable!("a worker lists no workers")
+    }
+
+    async fn worker(&self, _: String) -> Result<WorkerView, Error> {
+        unreachable!("a worker looks at no worker")
+    }
+
+    async fn order_worker(&self, _: &Context, _: String, _: WorkerOrder) -> Result<WorkerView, Error> {
+        unreachable!("a worker orders nobody")
     }
 
     async fn backup(&self, _: Option<String>) -> Result<BackupReport, Error> {

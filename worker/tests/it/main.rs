@@ -5,6 +5,7 @@ mod desk;
 mod docs;
 mod full;
 mod memory;
+mod orders;
 mod outcomes;
 mod programs;
 mod reconnect;

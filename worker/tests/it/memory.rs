@@ -38,7 +38,7 @@ impl Running {
         let stats = self.engine.stats().await.expect("stats");
         assert!(stats.counts.balanced(), "{stats:?}");
         assert_eq!(stats.counts.active, 0);
-        assert!(self.engine.workers().await.expect("a registry").is_empty(), "it took its leave");
+        assert!(self.engine.all_workers().await.expect("a registry").is_empty(), "it took its leave");
     }
 }
 

@@ -71,7 +71,7 @@ async fn a_cancel_stops_the_program() {
     let running = tokio::spawn(worker(&desk, &config).run());
     let number = desk.job("any", |_| {});
     desk.until(|desk| desk.beats().last().is_some_and(|(_, beat)| !beat.leases.is_empty())).await;
-    desk.order(Orders { cancel: vec![(number, "ops: stop".to_owned())], lost: Vec::new() });
+    desk.order(Orders { cancel: vec![(number, "ops: stop".to_owned())], lost: Vec::new(), order: None });
     let outcome = desk.settled(1).await;
     let expected =
         Outcome::Fail { kind: "cancelled".to_owned(), error: "cancelled: ops: stop".to_owned(), retryable: true };

@@ -71,7 +71,7 @@ async fn a_cancel_reaches_its_handler_within_a_second() {
     let worker = tokio::spawn(worker.run());
     running(&desk).await;
     let ordered_at = Instant::now();
-    desk.order(Orders { cancel: vec![(number, "ops: wrong list".to_owned())], lost: Vec::new() });
+    desk.order(Orders { cancel: vec![(number, "ops: wrong list".to_owned())], lost: Vec::new(), order: None });
     told.notified().await;
     assert!(ordered_at.elapsed() <= Duration::from_secs(1), "{:?}", ordered_at.elapsed());
     let text = r#"cancelled: ops: wrong list; it then failed: Cancelled("ops: wrong list")"#;
@@ -106,7 +106,7 @@ async fn a_lost_lease_stops_its_handler_and_settles_nothing() {
         let worker = tokio::spawn(worker.run());
         running(&desk).await;
         if by_beat {
-            desk.order(Orders { cancel: Vec::new(), lost: vec![number] });
+            desk.order(Orders { cancel: Vec::new(), lost: vec![number], order: None });
         } else {
             desk.extend_with(Some(Extension::Lost));
         }

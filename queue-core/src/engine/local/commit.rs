@@ -339,14 +339,14 @@ impl<S: Storage> Store<S> {
     /// Answers a beat: what its worker is to stop.
     pub(super) fn beat(&mut self, beat: &Beat) -> Result<Orders, Error> {
         let now = self.now().steady;
-        self.registry.beat(beat, now)?;
+        let order = self.registry.beat(beat, now)?;
         if beat.reconnected {
             let named: HashSet<LeaseToken> = beat.leases.iter().map(|lease| lease.token).collect();
             let mut dropped: Vec<LeaseRef> = self.machine.leases_of(&beat.worker);
             dropped.retain(|lease| !named.contains(&lease.token));
             self.release(&dropped)?;
         }
-        let mut orders = Orders::default();
+        let mut orders = Orders { order, ..Orders::default() };
         for &lease in &beat.leases {
             match self.machine.lease_trouble(lease) {
                 None => {}

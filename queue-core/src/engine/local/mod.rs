@@ -34,7 +34,7 @@ use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Re
 use crate::machine::Machine;
 use crate::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest,
-    LeasedJob, Limits, Orders, Reply, Word, WorkerView, check_wait, fragment,
+    LeasedJob, Limits, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView, check_wait, fragment,
 };
 pub use backup::restore;
 use blobs::Blobs;
@@ -513,12 +513,16 @@ impl<S: Storage> Engine for LocalEngine<S> {
         Ok(orders)
     }
 
-    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
-        let mut store = self.shared.lock();
-        store.check_open()?;
-        let now = store.now().steady;
-        let Store { registry, machine, .. } = &mut *store;
-        Ok(registry.workers(now, |at| machine.to_wall(at)))
+    async fn workers(&self, cursor: Option<String>, limit: u32) -> Result<WorkerPage, Error> {
+        self.shared.workers(cursor.as_deref(), limit).await
+    }
+
+    async fn worker(&self, worker: String) -> Result<WorkerView, Error> {
+        self.shared.worker(&worker).await
+    }
+
+    async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
+        self.shared.order_worker(context, &worker, order).await
     }
 
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {

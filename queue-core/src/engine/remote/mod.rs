@@ -17,7 +17,7 @@ use super::{Answer, Engine};
 use crate::machine::check_size;
 use crate::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
-    Reply, Stats, Word, WorkerView, check_wait,
+    Reply, Stats, Word, WorkerOrder, WorkerPage, WorkerView, check_wait,
 };
 use crate::wire::{self, Request, Response, mismatch};
 use link::Server;
@@ -194,9 +194,19 @@ impl Engine for RemoteEngine {
         expect!(response, Response::Orders(orders) => orders)
     }
 
-    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
-        let response = self.ask(&Context::default(), &Request::Workers, Asked::Reads).await?;
-        expect!(response, Response::Workers(workers) => workers)
+    async fn workers(&self, cursor: Option<String>, limit: u32) -> Result<WorkerPage, Error> {
+        let response = self.ask(&Context::default(), &Request::Workers { cursor, limit }, Asked::Reads).await?;
+        expect!(response, Response::Workers(page) => page)
+    }
+
+    async fn worker(&self, worker: String) -> Result<WorkerView, Error> {
+        let response = self.ask(&Context::default(), &Request::Worker { worker }, Asked::Reads).await?;
+        expect!(response, Response::Worker(worker) => *worker)
+    }
+
+    async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
+        let response = self.ask(context, &Request::OrderWorker { worker, order }, Asked::Repeats).await?;
+        expect!(response, Response::Worker(worker) => *worker)
     }
 
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {

@@ -11,7 +11,7 @@ use super::{check_bytes, check_name, cut, number};
 use crate::model::size::json_bytes;
 use crate::model::{
     Error, Extension, JobNumber, JobState, LeaseOrder, LeaseRef, LeaseToken, LeasedJob, Limits, LogLine, Now, Reply,
-    Word,
+    Word, WorkerJob,
 };
 
 pub(super) fn stale(lease: LeaseRef) -> Error {
@@ -131,6 +131,20 @@ impl Machine {
             None => Some(None),
             Some(row) => row.runs()?.cancel.as_ref().map(|cancel| Some(cancel.text.to_string())),
         }
+    }
+
+    /// A job that `worker` named in its last beat; without an expiry where that lease is over.
+    pub fn worker_job(&self, lease: LeaseRef, worker: &str) -> Option<WorkerJob> {
+        let row = self.rows.get(lease.number.0)?;
+        let worker = self.workers.find(worker)?;
+        let theirs = row.runs()?.timeline.iter().rev().find(|lease| lease.worker == worker)?;
+        Some(WorkerJob {
+            number: lease.number,
+            queue: self.queues[row.queue as usize].name.to_string(),
+            name: self.names.get(row.name).to_string(),
+            leased_at_ms: self.to_wall(theirs.leased_at),
+            expires_at_ms: self.held(lease).map(|row| self.to_wall(row.at)),
+        })
     }
 
     pub(super) fn extend(

@@ -15,6 +15,7 @@ use super::{Blob, By, Chance, Event, Machine, Sink};
 use crate::model::{Command, Context, Error, JobNumber, JobRef, Limits, Now, Reply};
 
 pub(super) use queues::CONFIG;
+pub(crate) use read::page_after;
 pub(super) use read::{Place, Work, states_of};
 pub use search::Candidates;
 pub use size::check_size;
@@ -30,7 +31,12 @@ pub(super) fn who(by: By<'_>) -> String {
 }
 
 impl<'a> By<'a> {
-    fn of(context: &'a Context) -> Result<Self, Error> {
+    /// Who asks and why.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` for an actor that is no name, or a reason that is too long.
+    pub fn of(context: &'a Context) -> Result<Self, Error> {
         check_name_or_empty("actor", &context.actor)?;
         if context.reason.len() > Limits::REASON_BYTES {
             return Err(Error::bad_arg("reason", format_args!("{} bytes", context.reason.len()), "at most 1000 bytes"));

@@ -342,13 +342,7 @@ impl Machine {
     }
 
     pub(super) fn list_queues(&self, now: Now, cursor: Option<&str>, limit: u32) -> Result<Reply, Error> {
-        check_limit(limit)?;
-        // The cursor is the last name of the page before.
-        let from = match cursor {
-            Some(name) if !is_name(name) => return Err(Error::bad_arg("cursor", name, CURSOR)),
-            Some(name) => Bound::Excluded(name),
-            None => Bound::Unbounded,
-        };
+        let from = page_after(cursor, limit)?;
         let mut rest = self.queue_names.range::<str, _>((from, Bound::Unbounded)).map(|(_, &queue)| queue);
         let defaults = fields(&self.defaults);
         let page = rest.by_ref().take(limit as usize);
@@ -381,6 +375,16 @@ impl Machine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Stats::default()
         }))
+    }
+}
+
+/// Where a page of a list by name begins: its cursor is the last name of the page before.
+pub(crate) fn page_after(cursor: Option<&str>, limit: u32) -> Result<Bound<&str>, Error> {
+    check_limit(limit)?;
+    match cursor {
+        Some(name) if !is_name(name) => Err(Error::bad_arg("cursor", name, CURSOR)),
+        Some(name) => Ok(Bound::Excluded(name)),
+        None => Ok(Bound::Unbounded),
     }
 }
 

@@ -202,18 +202,47 @@ fn shown_reply() -> impl Strategy<Value = (Form, Reply)> {
     ]
 }
 
+fn worker() -> impl Strategy<Value = WorkerView> {
+    let job = (number(), name(), proptest::option::of(number())).prop_map(|(number, name, expires_at_ms)| WorkerJob {
+        number: JobNumber(number),
+        queue: name.clone(),
+        name,
+        leased_at_ms: number,
+        expires_at_ms,
+    });
+    let given = (select(WorkerOrder::ALL), text(20), number(), any::<bool>())
+        .prop_map(|(order, actor, at_ms, obeyed)| GivenOrder { order, reason: actor.clone(), actor, at_ms, obeyed });
+    let rest = (proptest::collection::vec(job, 0..3), proptest::option::of(given), proptest::option::of(number()));
+    (beat(), number(), rest).prop_map(|(beat, beat_at_ms, (jobs, order, started_at_ms))| WorkerView {
+        worker: beat.worker,
+        state: beat.state,
+        host: beat.host,
+        pid: beat.pid,
+        version: beat.version,
+        queues: beat.queues,
+        concurrency: beat.concurrency,
+        started_at_ms,
+        beat_at_ms,
+        rss_bytes: beat.rss_bytes,
+        leases: beat.leases.len() as u64,
+        jobs,
+        order,
+    })
+}
+
 fn answer() -> impl Strategy<Value = (Form, Result<Response, Error>)> {
     prop_oneof![
         4 => hot_reply().prop_map(|(form, reply)| (form, Ok(reply.into()))),
         4 => shown_reply().prop_map(|(form, reply)| (form, Ok(reply.into()))),
         1 => page().prop_map(|page| (Form::Events, Ok(Response::Events(page)))),
         1 => (number(), text(20)).prop_map(|(number, reason)| {
-            let orders = Orders { cancel: vec![(JobNumber(number), reason)], lost: vec![JobNumber(number)] };
+            let (cancel, lost) = (vec![(JobNumber(number), reason)], vec![JobNumber(number)]);
+            let orders = Orders { cancel, lost, order: WorkerOrder::from_u8((number % 4) as u8) };
             (Form::Orders, Ok(Response::Orders(orders)))
         }),
-        1 => (beat(), number()).prop_map(|(beat, beat_at_ms)| {
-            (Form::Workers, Ok(Response::Workers(vec![WorkerView { beat, beat_at_ms }])))
-        }),
+        1 => worker().prop_map(|worker| (Form::Worker, Ok(Response::Worker(Box::new(worker))))),
+        1 => (proptest::collection::vec(worker(), 0..3), proptest::option::of(name()))
+            .prop_map(|(workers, cursor)| (Form::Workers, Ok(Response::Workers(WorkerPage { workers, cursor })))),
         1 => (text(20), text(20), number()).prop_map(|(name, path, position)| {
             let (bytes, linked_bytes, copied_bytes, took_ms) = (3, 1, 2, 4);
             let report = BackupReport { name, path, position, bytes, linked_bytes, copied_bytes, took_ms };

@@ -206,19 +206,15 @@ pub(super) fn beat() -> impl Strategy<Value = Beat> {
     (
         (name(), text(20), any::<u32>(), text(10)),
         (proptest::collection::vec(name(), 0..3), any::<u32>(), proptest::collection::vec(lease(), 0..3)),
-        (any::<bool>(), any::<bool>()),
+        (any::<bool>(), any::<bool>(), select(WorkerState::ALL), maybe(any::<u64>()), maybe(any::<u64>())),
     )
-        .prop_map(|((worker, host, pid, version), (queues, concurrency, leases), (reconnected, leaving))| Beat {
-            worker,
-            host,
-            pid,
-            version,
-            queues,
-            concurrency,
-            leases,
-            reconnected,
-            leaving,
-        })
+        .prop_map(
+            |((worker, host, pid, version), (queues, concurrency, leases), (reconnected, leaving, state, up, rss))| {
+                let (uptime_ms, rss_bytes) = (up, rss);
+                let beat = Beat { worker, host, pid, version, queues, concurrency, leases, ..Beat::default() };
+                Beat { reconnected, leaving, state, uptime_ms, rss_bytes, ..beat }
+            },
+        )
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -232,7 +228,9 @@ fn request() -> impl Strategy<Value = Request> {
         1 => (maybe(cursor), 1..=Limits::PAGE_EVENTS, 0..=Limits::WAIT_MS)
             .prop_map(|(cursor, limit, wait_ms)| Request::Events { cursor, limit, wait_ms }),
         1 => beat().prop_map(|beat| Request::Beat(Box::new(beat))),
-        1 => Just(Request::Workers),
+        1 => (maybe(name()), 1..=Limits::PAGE_ROWS).prop_map(|(cursor, limit)| Request::Workers { cursor, limit }),
+        1 => name().prop_map(|worker| Request::Worker { worker }),
+        1 => (name(), select(WorkerOrder::ALL)).prop_map(|(worker, order)| Request::OrderWorker { worker, order }),
         1 => proptest::option::of(name()).prop_map(|name| Request::Backup { name }),
     ]
 }

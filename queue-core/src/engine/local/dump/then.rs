@@ -14,7 +14,7 @@ use crate::journal::Position;
 use crate::machine::{Blob, Chance, Event, Machine, Sink};
 use crate::model::{
     BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Now,
-    Orders, Reply, Word, WorkerView,
+    Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
 };
 
 /// A store as it was at some moment. Everything that would change it is refused with `UNSUPPORTED`.
@@ -106,8 +106,16 @@ impl Engine for PastEngine {
         Err(unsupported())
     }
 
-    async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
-        Ok(Vec::new())
+    async fn workers(&self, _: Option<String>, _: u32) -> Result<WorkerPage, Error> {
+        Ok(WorkerPage::default())
+    }
+
+    async fn worker(&self, worker: String) -> Result<WorkerView, Error> {
+        Err(Error::no_worker(&worker))
+    }
+
+    async fn order_worker(&self, _: &Context, _: String, _: WorkerOrder) -> Result<WorkerView, Error> {
+        Err(unsupported())
     }
 
     async fn backup(&self, _: Option<String>) -> Result<BackupReport, Error> {
