@@ -15,7 +15,7 @@ use crate::visit::{Nav, Page, Shown, Visit};
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let name = visit.segment("queue");
     let view = visit.app.engine.queue(name).await?;
-    let workers = visit.app.engine.workers().await?;
+    let workers = visit.app.engine.all_workers().await?;
     let body = html! {
         h1 { "Queue " (bytes::marked(name)) }
         div #queue data-test-live="queue" { (live(&visit.app, &view, &workers, visit.now_ms)) }
@@ -33,7 +33,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
 /// What is kept up to date.
 pub(crate) async fn region(app: &App, queue: &str) -> Result<Markup, Error> {
     let view = app.engine.queue(queue).await?;
-    Ok(live(app, &view, &app.engine.workers().await?, app.now_ms()))
+    Ok(live(app, &view, &app.engine.all_workers().await?, app.now_ms()))
 }
 
 fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Markup {
@@ -57,7 +57,7 @@ fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Mar
                 div { dt { "next in line waits" } dd { (time::took(ms / 1_000 * 1_000)) } }
             }
         }
-        (serving(workers.iter().filter(|worker| worker.beat.queues.contains(&view.queue)), now_ms))
+        (serving(workers.iter().filter(|worker| worker.queues.contains(&view.queue)), now_ms))
     }
 }
 
@@ -71,10 +71,10 @@ fn serving<'w>(workers: impl Iterator<Item = &'w WorkerView>, now_ms: u64) -> Ma
                 p.dim data-test-empty { "No worker serves this queue. " code { "longshore-worker" } " starts one." }
             }
             ul.plain {
-                @for WorkerView { beat, beat_at_ms } in workers {
-                    li data-test-worker=(beat.worker) {
-                        code { (bytes::marked(&beat.worker)) } " runs " (many(beat.leases.len() as u64, "job"))
-                        " of " (beat.concurrency) " at once, heard of " (time::ago(*beat_at_ms, now_ms))
+                @for WorkerView { worker, state, leases, concurrency, beat_at_ms, .. } in workers {
+                    li data-test-worker=(worker) {
+                        code { (bytes::marked(worker)) } " is " (state) ": " (many(*leases, "job"))
+                        " of " (concurrency) " at once, heard of " (time::ago(*beat_at_ms, now_ms))
                     }
                 }
             }
