@@ -182,4 +182,9 @@ pub async fn a_file_of_settings_is_its_own_source_whoever_applies_it(rig: &Rig) 
     assert_eq!((&set.detail["by"]["actor"], &set.detail["by"]["reason"]), (&"ann".into(), &"release 7".into()));
     rig.engine().one(&by, Command::ApplyConfig { queues: file(1) }).await.expect("applied");
     assert_eq!((source(0).await, source(1).await), (SettingSource::Config, SettingSource::Default));
+    // Taking back is room that the file itself does not show.
+    for (queues, expected) in [(2, SettingSource::Config), (0, SettingSource::Default)] {
+        rig.engine().one(&by, Command::ApplyConfig { queues: file(queues) }).await.expect("applied");
+        assert_eq!((source(0).await, source(1).await), (expected.clone(), expected));
+    }
 }
