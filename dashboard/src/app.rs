@@ -5,16 +5,22 @@
 use std::sync::Arc;
 
 use queue_core::engine::{Clock, Engine, SystemClock};
+use queue_core::model::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::Config;
+use crate::access::{Gate, Hosts};
 use crate::live::Live;
 use crate::query::Query;
+use crate::{Config, config};
 
 /// What all requests share.
 pub(crate) struct App {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) base: String,
+    /// The names under which it answers.
+    pub(crate) hosts: Hosts,
+    /// Who is let in.
+    pub(crate) gate: Gate,
     pub(crate) live: Live,
     /// Ends streams, so that a stop does not wait for those who watch.
     pub(crate) stop: CancellationToken,
@@ -22,14 +28,24 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(engine: Arc<dyn Engine>, config: &Config, stop: CancellationToken) -> Arc<Self> {
-        let base = config.base_path.clone();
-        Arc::new(Self { engine, base, live: Live::default(), stop, clock: SystemClock::default() })
+    /// # Errors
+    ///
+    /// `BADARG` for a base path or a host that is none, and for a file that does not say who is let in.
+    pub(crate) fn new(engine: Arc<dyn Engine>, config: &Config, stop: CancellationToken) -> Result<Arc<Self>, Error> {
+        let base = config::base_path(&config.base_path)?;
+        let hosts = Hosts::new(&config.hosts, &config.listen)?;
+        let gate = Gate::new(config)?;
+        Ok(Arc::new(Self { engine, base, hosts, gate, live: Live::default(), stop, clock: SystemClock::default() }))
     }
 
     /// The wall clock, milliseconds since the Unix epoch.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.wall_ms()
+    }
+
+    /// A clock that never goes back, milliseconds since some beginning.
+    pub(crate) fn steady_ms(&self) -> u64 {
+        self.clock.steady_ms()
     }
 
     /// A path of ours as a browser asks for it.

@@ -2,23 +2,44 @@
 //!
 //! Leaves flags, environment and file to `daemon`.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
+
 use queue_core::model::Error;
 
 /// What a dashboard is told before it starts.
 ///
-/// The default listens on 127.0.0.1:7610, at the root of its address.
+/// The default listens on 127.0.0.1:7610, at the root of its address, and lets in whoever reaches it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where browsers connect: `HOST:PORT` on loopback; port 0 takes any that is free. Default `127.0.0.1:7610`.
+    /// Where browsers connect: `HOST:PORT`, beyond loopback only with a password or token file; port 0 takes any that is free. Default `127.0.0.1:7610`.
     pub listen: String,
     /// What stands before every path, such as `/queues`, where a proxy passes a part of its paths on; without a slash at
     /// its end. Default empty.
     pub base_path: String,
+    /// Names and addresses, without a port, under which browsers reach it beside those of loopback and the one that it
+    /// listens on. Default none.
+    pub hosts: Vec<String>,
+    /// Who comes with a name and a password: a line `NAME:ROLE:HASH` for each, the hash by argon2id. Default none: with no
+    /// token file either, whoever reaches the dashboard may do everything.
+    pub password_file: Option<PathBuf>,
+    /// Which programs come with a bearer token: a line `NAME:ROLE:sha256:DIGEST` for each. Default none.
+    pub token_file: Option<PathBuf>,
+    /// Proxies that are believed when they say for whom they ask (`X-Forwarded-For`) and whether that one spoke HTTPS
+    /// (`X-Forwarded-Proto`). Default none.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7610".to_owned(), base_path: String::new() }
+        Self {
+            listen: "127.0.0.1:7610".to_owned(),
+            base_path: String::new(),
+            hosts: Vec::new(),
+            password_file: None,
+            token_file: None,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 

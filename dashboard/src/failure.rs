@@ -1,10 +1,11 @@
 //! Refusals and failures as pages: the status of the error's word, what is wrong, and what to do about it.
 
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use maud::{Markup, html};
 use queue_core::model::{Error, Word};
 
+use crate::access::Refusal;
 use crate::app::App;
 use crate::view;
 use crate::visit::{Nav, Page, Visit};
@@ -28,10 +29,26 @@ pub(crate) async fn page(visit: &Visit, error: &Error) -> Response {
     view::layout::page(visit, status(error), Page::new(title(error.word), Nav::Overview, body)).await
 }
 
-/// A refusal before anything is known of who asks.
-pub(crate) fn bare(app: &App, headers: &HeaderMap, error: &Error) -> Response {
-    let body = html! { h1 { (title(error.word)) } p { (error.message) } p { (advice(error.word)) } };
-    plain(app, headers, status(error), title(error.word), &body)
+/// A request that is turned away before anything of it is looked at.
+pub(crate) fn refused(app: &App, headers: &HeaderMap, refusal: &Refusal) -> Response {
+    let body = html! {
+        h1 { (refusal.title) }
+        p { (refusal.message) }
+        p { (refusal.advice) }
+        @if let Some(login) = &refusal.login { p { a.button href=(app.url(login)) data-test-link="login" { "Log in" } } }
+    };
+    with_its_headers(plain(app, headers, refusal.status, refusal.title, &body), refusal)
+}
+
+/// The headers that a refusal has.
+pub(crate) fn with_its_headers(mut page: Response, refusal: &Refusal) -> Response {
+    for (name, value) in &refusal.headers {
+        // What is no header, such as a path that is no text, is left out.
+        if let Ok(value) = value.parse() {
+            page.headers_mut().insert(name, value);
+        }
+    }
+    page
 }
 
 /// A path or a method that no route is for.
@@ -45,8 +62,8 @@ pub(crate) fn nowhere(app: &App, headers: &HeaderMap, path: &str) -> Response {
 }
 
 fn plain(app: &App, headers: &HeaderMap, status: StatusCode, title: &str, body: &Markup) -> Response {
-    let page = view::layout::bare(app, headers, title, body);
-    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response()
+    let notice = html! { section.notice.bad role="alert" { (body) } };
+    view::layout::outside(app, headers, status, title, &notice)
 }
 
 fn title(word: Word) -> &'static str {

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::access::Role;
 use crate::pages::{
-    assets, events, job, job_actions, job_forms, jobs, operations, overview, queue, queue_actions, queues, theme,
+    assets, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions, queues, theme,
 };
 use crate::visit::{Shown, Visit};
 
@@ -99,8 +99,11 @@ table! {
     GET "/operations/{operation}" Viewer operations::one;
     POST "/operations/{operation}/cancel" Operator operations::cancel;
     GET "/events" Viewer events::stream;
-    GET "/assets/{file}" Viewer assets::file;
+    GET "/assets/{file}" Anyone assets::file;
     POST "/theme" Viewer theme::choose;
+    GET "/login" Anyone login::page;
+    POST "/login" Anyone login::log_in;
+    POST "/logout" Viewer login::log_out;
 }
 
 /// The table as JSON, a line for each route.

@@ -1,6 +1,7 @@
 //! The dashboard's life: bind, serve, end.
 //!
-//! Every request goes one way: the table's role, then who asks, then the handler, then the headers that every answer has.
+//! Every request goes one way: whether it may come here at all, then the table's role and who asks, then the handler, then
+//! the headers that every answer has.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use queue_core::engine::Engine;
@@ -21,12 +23,16 @@ use crate::app::App;
 use crate::query::Query;
 use crate::routes::{ROUTES, Route};
 use crate::visit::{Shown, Visit};
-use crate::{Config, access, config, failure, view};
+use crate::{Config, Role, access, failure, view};
 
 /// Most bytes of a form: a payload of 1 MiB, each byte of which may be written as three.
 const FORM_BYTES: usize = 4 << 20;
+/// Most bytes of a form by whoever is not let in yet.
+const LOGIN_BYTES: usize = 16 << 10;
 /// How long a stop waits for browsers that take their answers slowly.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
+/// No page of another origin may have what is answered here within it.
+const CROSS_ORIGIN_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// Nothing but what this address serves, and nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -43,7 +49,9 @@ pub async fn serve(
     bound: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
     let router = router(config, engine, stop.clone())?;
-    let listener = bind(&config.listen).await?;
+    let guarded = config.password_file.is_some() || config.token_file.is_some();
+    let listener = bind(&config.listen, guarded).await?;
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let failed = |error: std::io::Error| Error::new(Word::Err, format!("cannot serve: {}", fragment(&error)));
     bound(listener.local_addr().map_err(failed)?);
     let late = async {
@@ -60,10 +68,9 @@ pub async fn serve(
 ///
 /// # Errors
 ///
-/// `BADARG` for a base path that is none.
+/// `BADARG` for a base path or a host that is none, and for a password or token file with a fault.
 pub fn router(config: &Config, engine: Arc<dyn Engine>, stop: CancellationToken) -> Result<Router, Error> {
-    let base_path = config::base_path(&config.base_path)?;
-    let app = App::new(engine, &Config { base_path, ..config.clone() }, stop);
+    let app = App::new(engine, config, stop)?;
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(&app.url(route.path()), method_router(route));
@@ -71,7 +78,17 @@ pub fn router(config: &Config, engine: Arc<dyn Engine>, stop: CancellationToken)
     if !app.base.is_empty() {
         router = router.route(&app.base, method_router(&ROUTES[0]));
     }
-    Ok(router.fallback(nowhere).method_not_allowed_fallback(nowhere).with_state(app))
+    let router = router.fallback(nowhere).method_not_allowed_fallback(nowhere);
+    Ok(router.layer(from_fn_with_state(Arc::clone(&app), around)).with_state(app))
+}
+
+/// Around every answer, whatever the path.
+async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    with_headers(match access::enter(&app, &parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(refusal) => failure::refused(&app, &parts.headers, &refusal),
+    })
 }
 
 fn method_router(route: &'static Route) -> MethodRouter<Arc<App>> {
@@ -87,35 +104,35 @@ async fn respond(route: &Route, app: Arc<App>, segments: Vec<(String, String)>, 
     let path = parts.uri.path().strip_prefix(app.base.as_str()).unwrap_or_default().to_owned();
     let access = match access::admit(&app, &parts, route.role()) {
         Ok(access) => access,
-        Err(error) => return with_headers(failure::bare(&app, &parts.headers, &error)),
+        Err(refusal) => return failure::refused(&app, &parts.headers, &refusal),
     };
     let query = Query::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    let most = if access.role == Role::Anyone { LOGIN_BYTES } else { FORM_BYTES };
     let form = match *route.method() {
-        Method::POST => to_bytes(body, FORM_BYTES).await.map(|bytes| Query::parse(&bytes)),
+        Method::POST => to_bytes(body, most).await.map(|bytes| Query::parse(&bytes)),
         _ => Ok(Query::default()),
     };
-    let now_ms = app.now_ms();
+    let (peer, now_ms) = (app.gate.peer(&parts), app.now_ms());
     let mut visit =
-        Visit { app, access, path, headers: parts.headers, query, form: Query::default(), segments, now_ms };
+        Visit { app, access, peer, path, headers: parts.headers, query, form: Query::default(), segments, now_ms };
     let answer = match form {
         Ok(form) => {
             visit.form = form;
             route.answer(&visit).await
         }
-        Err(_) => Err(Error::bad_arg("the form", "longer than 4 MiB", "a payload of at most 1 MiB")),
+        Err(_) => Err(Error::bad_arg("the form", format!("longer than {most} bytes"), "a payload of at most 1 MiB")),
     };
-    let response = match answer {
+    match answer {
         Ok(Shown::Page(page)) => view::layout::page(&visit, StatusCode::OK, page).await,
         Ok(Shown::Back(location)) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
         Ok(Shown::Other(response)) => response,
         Err(error) => failure::page(&visit, &error).await,
-    };
-    with_headers(response)
+    }
 }
 
 /// What no route is for.
 async fn nowhere(State(app): State<Arc<App>>, request: Request) -> Response {
-    with_headers(failure::nowhere(&app, request.headers(), request.uri().path()))
+    failure::nowhere(&app, request.headers(), request.uri().path())
 }
 
 fn with_headers(mut response: Response) -> Response {
@@ -124,6 +141,7 @@ fn with_headers(mut response: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
+        (CROSS_ORIGIN_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -132,8 +150,8 @@ fn with_headers(mut response: Response) -> Response {
     response
 }
 
-/// Listens on loopback. A name of several addresses is taken at the first, but `localhost` where browsers look for it.
-async fn bind(address: &str) -> Result<TcpListener, Error> {
+/// Listens, beyond loopback only where people have to say who they are. A name of several addresses is taken at the first, but `localhost` where browsers look for it.
+async fn bind(address: &str, guarded: bool) -> Result<TcpListener, Error> {
     let none = || Error::bad_arg("listen", address, "HOST:PORT, such as 127.0.0.1:7610");
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
     if !matches!(port, Some(Ok(_))) {
@@ -143,9 +161,9 @@ async fn bind(address: &str) -> Result<TcpListener, Error> {
     let found: Vec<_> = tokio::net::lookup_host(address).await.map_err(unknown)?.collect();
     let usual = found.iter().find(|found| found.ip() == Ipv4Addr::LOCALHOST);
     let resolved = usual.or(found.first()).copied().ok_or_else(none)?;
-    if !resolved.ip().is_loopback() {
+    if !resolved.ip().is_loopback() && !guarded {
         let allowed = "a loopback address such as 127.0.0.1:7610, since whoever reaches the dashboard may do everything; \
-            for others put a proxy with a login in front of it";
+            beyond it start longshore-dashboard with --password-file or --token-file";
         return Err(Error::bad_arg("listen", address, allowed));
     }
     TcpListener::bind(resolved).await.map_err(|error| {

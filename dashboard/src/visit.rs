@@ -11,7 +11,7 @@ use maud::Markup;
 use queue_core::engine::EngineExt;
 use queue_core::model::{Context, Error, JobNumber, JobRef, Stats};
 
-use crate::access::Access;
+use crate::access::{Access, Peer};
 use crate::app::App;
 use crate::live::Topic;
 use crate::query::{Query, name_of};
@@ -22,6 +22,8 @@ pub(crate) struct Visit {
     pub(crate) access: Access,
     /// The path without the base.
     pub(crate) path: String,
+    /// Who is at the other end.
+    pub(crate) peer: Peer,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     /// What was posted; empty for what only reads.

@@ -1,6 +1,8 @@
-//! The dashboard's file: the flags' names as keys. One fault refuses the whole file, by line.
+//! The dashboard's file: the flags' names as keys. One fault refuses the whole file, by line. Paths in it
+//! are relative to its folder.
 
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use queue_core::model::{Error, Word, fragment};
 use serde::Deserialize;
@@ -15,6 +17,10 @@ struct Written {
     engine: Option<String>,
     listen: Option<String>,
     base_path: Option<String>,
+    host: Option<Vec<String>>,
+    password_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    trusted_proxy: Option<Vec<IpAddr>>,
     log_format: Option<LogFormat>,
 }
 
@@ -28,10 +34,10 @@ pub(super) fn load(path: &Path) -> Result<Settings, Error> {
     let wrong = |message: String| Error::new(Word::BadArg, message);
     let text =
         std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot read {shown}: {}", fragment(&error))))?;
-    parse(&text).map_err(|fault| wrong(format!("{shown}:{fault}")))
+    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|fault| wrong(format!("{shown}:{fault}")))
 }
 
-fn parse(text: &str) -> Result<Settings, String> {
+fn parse(text: &str, base: &Path) -> Result<Settings, String> {
     let line = |at: usize| text[..at.min(text.len())].bytes().filter(|byte| *byte == b'\n').count() + 1;
     let written: Written = toml::from_str(text).map_err(|error| {
         format!("{}: {}", line(error.span().map_or(0, |span| span.start)), error.message().replace('\n', " "))
@@ -43,6 +49,10 @@ fn parse(text: &str) -> Result<Settings, String> {
         engine: written.engine.map(|url| url.parse()).transpose().map_err(at("engine"))?,
         listen: written.listen,
         base_path: written.base_path.map(|path| config::base_path(&path)).transpose().map_err(at("base-path"))?,
+        hosts: written.host,
+        password_file: written.password_file.map(|file| base.join(file)),
+        token_file: written.token_file.map(|file| base.join(file)),
+        trusted_proxies: written.trusted_proxy,
         log_format: written.log_format,
     })
 }
@@ -53,10 +63,15 @@ mod tests {
 
     #[test]
     fn a_whole_file() {
-        let text = "engine = \"memory:\"\nlisten = \"127.0.0.1:1\"\nbase-path = \"/q/\"\nlog-format = \"json\"\n";
-        let settings = parse(text).expect("a sound file");
+        let text = "engine = \"memory:\"\nlisten = \"127.0.0.1:1\"\nbase-path = \"/q/\"\nhost = [\"q.example\"]\n\
+            password-file = \"passwords\"\ntoken-file = \"/run/tokens\"\ntrusted-proxy = [\"10.0.0.1\"]\nlog-format = \"json\"\n";
+        let settings = parse(text, Path::new("/etc")).expect("a sound file");
         assert_eq!(settings.engine, Some(queue_core::EngineUrl::Memory));
         assert_eq!((settings.listen.as_deref(), settings.base_path.as_deref()), (Some("127.0.0.1:1"), Some("/q")));
+        assert_eq!(settings.password_file, Some(PathBuf::from("/etc/passwords")));
+        assert_eq!(settings.token_file, Some(PathBuf::from("/run/tokens")));
+        assert_eq!(settings.trusted_proxies, Some(vec![IpAddr::from([10, 0, 0, 1])]));
+        assert_eq!(settings.hosts, Some(vec!["q.example".to_owned()]));
         assert_eq!(settings.log_format, Some(LogFormat::Json));
     }
 
@@ -69,7 +84,7 @@ mod tests {
             ("base-path = \"q\"", "1: base-path is q; allowed: "),
             ("listen = ", "1: "),
         ] {
-            let found = parse(text).expect_err(text);
+            let found = parse(text, Path::new("")).expect_err(text);
             assert!(found.starts_with(fault), "{found}");
         }
     }

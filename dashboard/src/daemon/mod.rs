@@ -3,6 +3,7 @@
 //! Leaves serving to [`crate::serve`]. Exit codes: 0 stopped as asked; 1 wrong configuration or an address that is taken;
 //! 2 wrong flags; 4 an engine that does not answer at the start and could not be waited for.
 
+mod credentials;
 mod file;
 mod flags;
 
@@ -46,6 +47,11 @@ pub async fn main(flags: Flags) -> ExitCode {
 
 async fn start(mut flags: Flags) -> Result<(), Error> {
     match flags.task.take() {
+        Some(Task::Password { name, role }) => return credentials::password(&name, role),
+        Some(Task::Token { name, role }) => {
+            credentials::token(&name, role);
+            return Ok(());
+        }
         Some(Task::Routes) => {
             print!("{}", routes::as_json());
             return Ok(());
@@ -64,6 +70,10 @@ async fn start(mut flags: Flags) -> Result<(), Error> {
     let config = Config {
         listen: settings.listen.unwrap_or(defaults.listen),
         base_path: settings.base_path.unwrap_or(defaults.base_path),
+        hosts: settings.hosts.unwrap_or(defaults.hosts),
+        password_file: settings.password_file,
+        token_file: settings.token_file,
+        trusted_proxies: settings.trusted_proxies.unwrap_or(defaults.trusted_proxies),
     };
     let stop = CancellationToken::new();
     obey_signals(stop.clone())?;

@@ -1,12 +1,15 @@
 //! `/events?topics=…`: the one stream of a page.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::StreamExt;
 use queue_core::model::Error;
 
+use crate::access::Key;
+use crate::app::App;
 use crate::live::{self, Topic};
 use crate::visit::{Shown, Visit};
 
@@ -24,6 +27,21 @@ pub(crate) async fn stream(visit: &Visit) -> Result<Shown, Error> {
     let last = visit.headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let updates = live::watch(&visit.app, visit.access.role, &topics, last);
     let events = updates.map(|update| Ok::<_, Infallible>(Event::default().id(update.id).data(update.html)));
-    let events = events.take_until(visit.app.stop.clone().cancelled_owned());
+    let (app, session) = (Arc::clone(&visit.app), visit.access.session);
+    let over = async move {
+        tokio::select! {
+            () = app.stop.cancelled() => {}
+            () = over(&app, session) => {}
+        }
+    };
+    let events = events.take_until(over);
     Ok(Shown::Other(Sse::new(events).keep_alive(KeepAlive::default()).into_response()))
+}
+
+/// Returns once whoever watches is not logged in any more; never where nobody needs to be.
+async fn over(app: &App, session: Option<Key>) {
+    match session {
+        Some(key) => app.gate.ended(&key, || app.steady_ms()).await,
+        None => std::future::pending().await,
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod job;
 pub(crate) mod job_actions;
 pub(crate) mod job_forms;
 pub(crate) mod jobs;
+pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod queue;

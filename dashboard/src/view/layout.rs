@@ -9,6 +9,7 @@ use super::{form, time, totals};
 use crate::app::App;
 use crate::assets;
 use crate::live::Topic;
+use crate::pages::login;
 use crate::pages::theme::{self, Theme};
 use crate::visit::{Nav, Page, Visit};
 
@@ -42,9 +43,10 @@ pub(crate) async fn page(visit: &Visit, status: StatusCode, page: Page) -> Respo
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], whole.into_string()).into_response()
 }
 
-/// A page for whom nothing is known of.
-pub(crate) fn bare(app: &App, headers: &HeaderMap, title: &str, body: &Markup) -> Markup {
-    document(app, Theme::of(headers), title, &html! { main #main { section.notice.bad role="alert" { (body) } } })
+/// A page outside of everything, for whoever is not let in.
+pub(crate) fn outside(app: &App, headers: &HeaderMap, status: StatusCode, title: &str, body: &Markup) -> Response {
+    let whole = document(app, Theme::of(headers), title, &html! { main #main { (body) } });
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], whole.into_string()).into_response()
 }
 
 fn document(app: &App, theme: Theme, title: &str, inner: &Markup) -> Markup {
@@ -85,6 +87,7 @@ fn header(visit: &Visit, at: Nav) -> Markup {
                 input #search type="search" name="q" autocomplete="off" spellcheck="false"
                     value=[visit.query.get("q")] placeholder="state:dead queue:emails text …  ( / )";
             }
+            (login::who(visit))
             (theme::switch(visit))
         }
     }

@@ -1,10 +1,11 @@
 //! A dashboard over a memory engine, asked without a socket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use dashboard::Config;
 use queue_core::engine::{Engine, EngineExt, LocalEngine, LocalOptions};
 use queue_core::model::{JobNumber, LeaseOrder, LeaseRef, NewJob, Outcome};
@@ -63,12 +64,29 @@ impl Desk {
         Self { engine, router, stop }
     }
 
-    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+    /// Asks as a browser does from a page of ours: whatever of that is not said is added.
+    pub(crate) async fn ask(&self, mut request: Request<Body>) -> Answer {
+        let headers = request.headers_mut();
+        headers.entry(header::HOST).or_insert(HeaderValue::from_static("127.0.0.1:7610"));
+        headers.entry("sec-fetch-site").or_insert(HeaderValue::from_static("same-origin"));
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Serves the same engine at a free port of loopback.
+    pub(crate) async fn listen(&self, config: Config) -> SocketAddr {
+        let config = Config { listen: "127.0.0.1:0".to_owned(), ..config };
+        let (bound, address) = tokio::sync::oneshot::channel();
+        let (engine, stop) = (Arc::clone(&self.engine), self.stop.clone());
+        tokio::spawn(async move {
+            dashboard::serve(&config, engine, stop, |at| bound.send(at).expect("somebody waits"))
+                .await
+                .expect("served");
+        });
+        address.await.expect("it listens")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -16,7 +16,8 @@ struct Stream {
 
 impl Stream {
     async fn open(desk: &Desk, topics: &str, last: &str) -> Self {
-        let request = Request::get(format!("/events?topics={topics}")).header("last-event-id", last);
+        let request =
+            Request::get(format!("/events?topics={topics}")).header("host", "localhost").header("last-event-id", last);
         let response = desk.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
         let response = response.expect("an answer");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -83,7 +84,7 @@ async fn a_stop_ends_streams_and_the_listener() {
     let address = address.await.expect("it listens");
     let mut socket = tokio::net::TcpStream::connect(address).await.expect("connected");
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    socket.write_all(b"GET /events?topics=totals HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    socket.write_all(b"GET /events?topics=totals HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let mut text = Vec::new();
     while !String::from_utf8_lossy(&text).contains("id=\"totals\"") {
         assert!(socket.read_buf(&mut text).await.expect("bytes") > 0);

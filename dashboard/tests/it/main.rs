@@ -1,8 +1,10 @@
 //! The dashboard as its users meet it: a router over a memory engine, and a real listener where sockets matter.
 
+mod access;
 mod actions;
 mod common;
 mod docs;
 mod live;
+mod login;
 mod pages;
 mod protocol;
