@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Gate, Hosts};
 use crate::live::Live;
 use crate::query::Query;
-use crate::{Config, config};
+use crate::{Config, config, redact};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -30,11 +30,12 @@ pub(crate) struct App {
 impl App {
     /// # Errors
     ///
-    /// `BADARG` for a base path or a host that is none, and for a file that does not say who is let in.
+    /// `BADARG` for a base path, a host or a field that is none, and for a file that does not say who is let in.
     pub(crate) fn new(engine: Arc<dyn Engine>, config: &Config, stop: CancellationToken) -> Result<Arc<Self>, Error> {
         let base = config::base_path(&config.base_path)?;
         let hosts = Hosts::new(&config.hosts, &config.listen)?;
         let gate = Gate::new(config)?;
+        let engine = redact::without(&config.redact, engine)?;
         Ok(Arc::new(Self { engine, base, hosts, gate, live: Live::default(), stop, clock: SystemClock::default() }))
     }
 

@@ -28,6 +28,9 @@ pub struct Config {
     /// Proxies that are believed when they say for whom they ask (`X-Forwarded-For`) and whether that one spoke HTTPS
     /// (`X-Forwarded-Proto`). Default none.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Names of JSON fields whose values nobody is shown, whatever case and wherever in payloads, results, progress, errors
+    /// and logs; and of headers. Default none.
+    pub redact: Vec<String>,
 }
 
 impl Default for Config {
@@ -39,6 +42,7 @@ impl Default for Config {
             password_file: None,
             token_file: None,
             trusted_proxies: Vec::new(),
+            redact: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod failure;
 mod live;
 mod pages;
 mod query;
+mod redact;
 pub mod routes;
 mod serve;
 mod view;

@@ -68,7 +68,7 @@ pub async fn serve(
 ///
 /// # Errors
 ///
-/// `BADARG` for a base path or a host that is none, and for a password or token file with a fault.
+/// `BADARG` for a base path, a host or a field that is none, and for a password or token file with a fault.
 pub fn router(config: &Config, engine: Arc<dyn Engine>, stop: CancellationToken) -> Result<Router, Error> {
     let app = App::new(engine, config, stop)?;
     let mut router = Router::new();

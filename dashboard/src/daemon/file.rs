@@ -21,6 +21,7 @@ struct Written {
     password_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
     trusted_proxy: Option<Vec<IpAddr>>,
+    redact: Option<Vec<String>>,
     log_format: Option<LogFormat>,
 }
 
@@ -53,6 +54,7 @@ fn parse(text: &str, base: &Path) -> Result<Settings, String> {
         password_file: written.password_file.map(|file| base.join(file)),
         token_file: written.token_file.map(|file| base.join(file)),
         trusted_proxies: written.trusted_proxy,
+        redact: written.redact,
         log_format: written.log_format,
     })
 }
@@ -64,13 +66,14 @@ mod tests {
     #[test]
     fn a_whole_file() {
         let text = "engine = \"memory:\"\nlisten = \"127.0.0.1:1\"\nbase-path = \"/q/\"\nhost = [\"q.example\"]\n\
-            password-file = \"passwords\"\ntoken-file = \"/run/tokens\"\ntrusted-proxy = [\"10.0.0.1\"]\nlog-format = \"json\"\n";
+            password-file = \"passwords\"\ntoken-file = \"/run/tokens\"\ntrusted-proxy = [\"10.0.0.1\"]\nredact = [\"password\"]\nlog-format = \"json\"\n";
         let settings = parse(text, Path::new("/etc")).expect("a sound file");
         assert_eq!(settings.engine, Some(queue_core::EngineUrl::Memory));
         assert_eq!((settings.listen.as_deref(), settings.base_path.as_deref()), (Some("127.0.0.1:1"), Some("/q")));
         assert_eq!(settings.password_file, Some(PathBuf::from("/etc/passwords")));
         assert_eq!(settings.token_file, Some(PathBuf::from("/run/tokens")));
         assert_eq!(settings.trusted_proxies, Some(vec![IpAddr::from([10, 0, 0, 1])]));
+        assert_eq!(settings.redact, Some(vec!["password".to_owned()]));
         assert_eq!(settings.hosts, Some(vec!["q.example".to_owned()]));
         assert_eq!(settings.log_format, Some(LogFormat::Json));
     }

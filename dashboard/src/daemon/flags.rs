@@ -45,6 +45,10 @@ pub struct Flags {
     /// A proxy that is believed when it says for whom it asks, and whether by HTTPS; may be given again
     #[arg(long = "trusted-proxy", value_name = "ADDRESS", env = "LONGSHORE_TRUSTED_PROXY", value_delimiter = ',')]
     trusted_proxies: Option<Vec<IpAddr>>,
+    /// A field whose value nobody is shown, in payloads, results, errors, logs and headers, such as password; may be given
+    /// again
+    #[arg(long, value_name = "NAME", env = "LONGSHORE_REDACT", value_delimiter = ',')]
+    redact: Option<Vec<String>>,
     /// A TOML file with these settings
     #[arg(long, value_name = "FILE", env = "LONGSHORE_DASHBOARD_CONFIG")]
     pub(super) config: Option<PathBuf>,
@@ -106,14 +110,25 @@ pub(super) struct Settings {
     pub(super) password_file: Option<PathBuf>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) trusted_proxies: Option<Vec<IpAddr>>,
+    pub(super) redact: Option<Vec<String>>,
     pub(super) log_format: Option<LogFormat>,
 }
 
 impl From<Flags> for Settings {
     fn from(flags: Flags) -> Self {
-        let Flags { engine, listen, base_path, hosts, password_file, token_file, trusted_proxies, log_format, .. } =
-            flags;
-        Self { engine, listen, base_path, hosts, password_file, token_file, trusted_proxies, log_format }
+        let Flags {
+            engine,
+            listen,
+            base_path,
+            hosts,
+            password_file,
+            token_file,
+            trusted_proxies,
+            redact,
+            log_format,
+            ..
+        } = flags;
+        Self { engine, listen, base_path, hosts, password_file, token_file, trusted_proxies, redact, log_format }
     }
 }
 
@@ -128,6 +143,7 @@ impl Settings {
             password_file: self.password_file.or(other.password_file),
             token_file: self.token_file.or(other.token_file),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
+            redact: self.redact.or(other.redact),
             log_format: self.log_format.or(other.log_format),
         }
     }

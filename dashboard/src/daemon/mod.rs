@@ -74,6 +74,7 @@ async fn start(mut flags: Flags) -> Result<(), Error> {
         password_file: settings.password_file,
         token_file: settings.token_file,
         trusted_proxies: settings.trusted_proxies.unwrap_or(defaults.trusted_proxies),
+        redact: settings.redact.unwrap_or(defaults.redact),
     };
     let stop = CancellationToken::new();
     obey_signals(stop.clone())?;

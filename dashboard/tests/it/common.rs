@@ -57,10 +57,13 @@ impl Desk {
     }
 
     pub(crate) fn under(base_path: &str) -> Self {
+        Self::with(&Config { base_path: base_path.to_owned(), ..Config::default() })
+    }
+
+    pub(crate) fn with(config: &Config) -> Self {
         let engine: Arc<dyn Engine> = Arc::new(LocalEngine::memory(LocalOptions::default()));
-        let config = Config { base_path: base_path.to_owned(), ..Config::default() };
         let stop = CancellationToken::new();
-        let router = dashboard::router(&config, Arc::clone(&engine), stop.clone()).expect("a sound configuration");
+        let router = dashboard::router(config, Arc::clone(&engine), stop.clone()).expect("a sound configuration");
         Self { engine, router, stop }
     }
 

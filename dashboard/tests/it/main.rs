@@ -8,3 +8,4 @@ mod live;
 mod login;
 mod pages;
 mod protocol;
+mod redact;
