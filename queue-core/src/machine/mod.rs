@@ -24,6 +24,7 @@ mod record;
 mod rows;
 mod snapshot;
 mod tables;
+mod wrong;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,9 +37,10 @@ pub use fingerprint::fingerprint;
 pub use given::Given;
 #[cfg(test)]
 pub(crate) use record::tests::samples;
-pub use record::{UNKNOWN, decode, encode, is_skippable, kind_of};
-pub use snapshot::{Restore, Wrong};
+pub use record::{decode, encode, is_skippable, kind_of};
+pub use snapshot::Restore;
 pub(crate) use tables::{Interned, Value};
+pub use wrong::Wrong;
 
 use bytes::Bytes;
 use operations::Operation;

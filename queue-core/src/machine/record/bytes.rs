@@ -1,6 +1,7 @@
 //! Little-endian bytes: a writer and a reader that knows how to fail.
 
-use super::{SKIPPABLE, UNKNOWN};
+use super::super::Wrong;
+use super::SKIPPABLE;
 
 /// Appends to a body.
 pub(in crate::machine) struct Writer<'a>(pub(in crate::machine) &'a mut Vec<u8>);
@@ -65,9 +66,6 @@ impl Writer<'_> {
 #[derive(Clone, Copy)]
 pub(in crate::machine) struct Reader<'a>(pub(in crate::machine) &'a [u8]);
 
-/// What is wrong with a body.
-pub(in crate::machine) type Wrong = String;
-
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], Wrong> {
         let (head, tail) =
@@ -119,7 +117,7 @@ impl<'a> Reader<'a> {
             let number = self.u8()?;
             let value = self.bytes()?;
             if !known(number, value)? && number & SKIPPABLE == 0 {
-                return Err(format!("field {number} is {UNKNOWN}"));
+                return Err(Wrong::unknown(&format!("field {number} is")));
             }
         }
         Ok(())
@@ -127,7 +125,7 @@ impl<'a> Reader<'a> {
 }
 
 pub(in crate::machine) fn utf8(bytes: &[u8]) -> Result<&str, Wrong> {
-    std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8".to_owned())
+    std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8".into())
 }
 
 pub(in crate::machine) fn u64_of(bytes: &[u8]) -> Result<u64, Wrong> {

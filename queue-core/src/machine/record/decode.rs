@@ -1,8 +1,9 @@
 //! Bodies to events, borrowing from the journal's page.
 
+use super::super::Wrong;
 use super::super::event::{By, Due, Event, NewRow, Next, Policy};
-use super::bytes::{Reader, Wrong, u64_of, utf8};
-use super::{UNKNOWN, field, kind};
+use super::bytes::{Reader, u64_of, utf8};
+use super::{field, kind};
 use crate::model::{Backoff, BackoffKind, BulkVerb, DeadReason, JobNumber, LeaseToken, OperationState};
 
 /// The event of a record.
@@ -10,7 +11,7 @@ use crate::model::{Backoff, BackoffKind, BulkVerb, DeadReason, JobNumber, LeaseT
 /// # Errors
 ///
 /// What is wrong: an unknown kind or field, a value cut off or out of range.
-pub fn decode(kind: u16, body: &[u8]) -> Result<Event<'_>, String> {
+pub fn decode(kind: u16, body: &[u8]) -> Result<Event<'_>, Wrong> {
     let mut r = Reader(body);
     let event = match kind {
         kind::STORE_CREATED => Event::StoreCreated { key: [r.u64()?, r.u64()?] },
@@ -25,7 +26,7 @@ pub fn decode(kind: u16, body: &[u8]) -> Result<Event<'_>, String> {
         kind::IDS_FORGOTTEN => Event::IdsForgotten { queue: r.u32()?, count: r.u32()? },
         kind::QUEUE_SET..=kind::OPERATION_ENDED => return decode_administrative(kind, r),
         kind::CAME_DUE..=kind::AGED_OUT => return decode_job(kind, r),
-        _ => return Err(format!("record kind {kind} is {UNKNOWN}")),
+        _ => return Err(Wrong::unknown(&format!("record kind {kind} is"))),
     };
     r.fields(|_, _| Ok(false))?;
     Ok(event)
@@ -212,7 +213,7 @@ fn decode_due(wall: u8, at: u64) -> Result<Due, Wrong> {
     match wall {
         0 => Ok(Due::Steady(at)),
         1 => Ok(Due::Wall(at)),
-        _ => Err(format!("clock {wall} is unknown")),
+        _ => Err(format!("clock {wall} is unknown").into()),
     }
 }
 
@@ -226,6 +227,6 @@ fn decode_next(r: &mut Reader<'_>) -> Result<Next, Wrong> {
             Ok(Next::Dead(reason.ok_or_else(|| format!("dead reason {value} is unknown"))?))
         }
         3 => Ok(Next::Cancelled),
-        _ => Err(format!("outcome {next} is unknown")),
+        _ => Err(format!("outcome {next} is unknown").into()),
     }
 }

@@ -13,9 +13,6 @@ pub(super) use decode::decode_policy;
 pub(super) use encode::encode_policy;
 pub use encode::{encode, kind_of};
 
-/// How it is said of a kind or field that only another version knows.
-pub const UNKNOWN: &str = "unknown to this version";
-
 /// Top bit of a kind or field number: who does not know it may skip it.
 const SKIPPABLE: u8 = 0x80;
 

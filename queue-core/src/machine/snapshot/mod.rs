@@ -12,10 +12,10 @@ mod restore;
 mod row;
 mod tables;
 
-pub use restore::{Restore, Wrong};
+pub use restore::Restore;
 
 use super::record::bytes::{Reader, Writer};
-use super::{Blob, Machine};
+use super::{Blob, Machine, Wrong};
 
 /// The kinds of parts, below 0x4000: from there on they belong to who keeps the snapshot, or say that they may be skipped.
 mod kind {
@@ -119,7 +119,7 @@ impl Parts<'_> {
 }
 
 /// Reads a value that must end where its bytes do.
-fn whole<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> Result<T, String>) -> Result<T, String> {
+fn whole<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> Result<T, Wrong>) -> Result<T, Wrong> {
     let mut r = Reader(bytes);
     let value = read(&mut r)?;
     r.fields(|_, _| Ok(false))?;
@@ -127,10 +127,10 @@ fn whole<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> Result<T,
 }
 
 /// Puts the value of an optional field where it belongs; a field stands once.
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<bool, String> {
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<bool, Wrong> {
     match slot.replace(value) {
         None => Ok(true),
-        Some(_) => Err("a field stands twice".to_owned()),
+        Some(_) => Err("a field stands twice".into()),
     }
 }
 

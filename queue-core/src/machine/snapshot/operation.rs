@@ -2,7 +2,7 @@
 
 use super::super::operations::Operation;
 use super::super::record::bytes::{Reader, Writer, u64_of, utf8};
-use super::super::{By, apply::Place};
+use super::super::{By, Wrong, apply::Place};
 use super::{field, once};
 use crate::model::{BulkVerb, LeaseToken, OperationState};
 
@@ -18,7 +18,7 @@ pub(super) fn write(w: &mut Writer<'_>, number: u64, operation: &Operation) {
     }
 }
 
-pub(super) fn read(body: &[u8]) -> Result<(u64, Operation), String> {
+pub(super) fn read(body: &[u8]) -> Result<(u64, Operation), Wrong> {
     let mut r = Reader(body);
     let (number, verb, state, started_at) = (r.u64()?, r.u8()?, r.u8()?, r.u64()?);
     let verb = BulkVerb::from_u8(verb).ok_or_else(|| format!("bulk verb {verb} is unknown"))?;
@@ -39,7 +39,7 @@ pub(super) fn read(body: &[u8]) -> Result<(u64, Operation), String> {
         Ok(true)
     })?;
     if (state == OperationState::Running) != ended_at.is_none() {
-        return Err(format!("operation {number} is {state} and has an end at {ended_at:?}"));
+        return Err(format!("operation {number} is {state} and has an end at {ended_at:?}").into());
     }
     let begun =
         Operation::begin(verb, last_token, filter, by, started_at).map_err(|error| format!("a filter: {error}"))?;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::super::Wrong;
 use super::super::queue::Queue;
 use super::super::record::bytes::{Reader, Writer, utf8};
 use super::super::tables::{Remembered, RememberedIds};
@@ -36,7 +37,7 @@ fn json_unless_default<T: Default + PartialEq + Serialize>(value: &T) -> Vec<u8>
     }
 }
 
-pub(super) fn read(body: &[u8]) -> Result<(u32, Queue), String> {
+pub(super) fn read(body: &[u8]) -> Result<(u32, Queue), Wrong> {
     let mut r = Reader(body);
     let (number, name, back, front) = (r.u32()?, r.text()?, r.i64()?, r.i64()?);
     let counts = QueueCounts {
@@ -63,7 +64,7 @@ pub(super) fn read(body: &[u8]) -> Result<(u32, Queue), String> {
     Ok((number, queue))
 }
 
-fn read_settings(value: &[u8]) -> Result<QueueSettings, String> {
+fn read_settings(value: &[u8]) -> Result<QueueSettings, Wrong> {
     let settings: QueueSettings = serde_json::from_slice(value).map_err(|error| format!("settings: {error}"))?;
     settings.check().map_err(|error| error.message)?;
     Ok(settings)
@@ -81,7 +82,7 @@ pub(super) fn save_remembered(queue: u32, remembered: &RememberedIds, parts: &mu
     }
 }
 
-pub(super) fn read_remembered(r: &mut Reader<'_>) -> Result<Remembered, String> {
+pub(super) fn read_remembered(r: &mut Reader<'_>) -> Result<Remembered, Wrong> {
     let (until, number) = (r.u64()?, r.u64()?);
     let digest = u128::from(r.u64()?) | u128::from(r.u64()?) << 64;
     Ok(Remembered { until, digest, number })

@@ -9,18 +9,13 @@ use std::collections::BTreeMap;
 
 use super::super::queue::Tree;
 use super::super::record::bytes::Reader;
-use super::super::record::{UNKNOWN, is_skippable};
+use super::super::record::is_skippable;
 use super::super::rows::{RETURNED, Row};
 use super::super::tables::Known;
-use super::super::{LeaseToken, Machine};
+use super::super::{LeaseToken, Machine, Wrong};
 use super::check::check_places;
 use super::{field, kind, once, operation, queue, row, tables, whole};
 use crate::model::{DelayCause, JobState, Now};
-
-/// What is wrong with a snapshot's parts. Reading them again does not help.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Wrong(String);
 
 /// What is ordered by the first of each pair: a number by its time, or by its rank.
 type Keys<T> = Vec<(T, u64)>;
@@ -51,7 +46,7 @@ impl Restore {
     /// What is wrong with it: nothing more can be made of these parts. An unknown kind is refused unless it says that it
     /// may be skipped.
     pub fn part(&mut self, kind: u16, body: &[u8]) -> Result<(), Wrong> {
-        self.take(kind, body).map_err(|what| Wrong(format!("part of kind {kind}: {what}")))
+        self.take(kind, body).map_err(|wrong| wrong.within(format_args!("part of kind {kind}")))
     }
 
     /// The clocks of the state, once its first part was taken: its last instant, and the wall clock then. Milliseconds.
@@ -66,17 +61,17 @@ impl Restore {
     /// Parts are missing, or do not go together.
     pub fn finish(mut self) -> Result<Machine, Wrong> {
         if !self.begun {
-            return Err(Wrong("a snapshot without the part that it begins with".to_owned()));
+            return Err("a snapshot without the part that it begins with".into());
         }
-        self.fill_lanes().map_err(Wrong)?;
+        self.fill_lanes()?;
         self.fill_orders();
-        self.machine.check_books().map_err(Wrong)?;
+        self.machine.check_books()?;
         Ok(self.machine)
     }
 
-    fn take(&mut self, kind: u16, body: &[u8]) -> Result<(), String> {
+    fn take(&mut self, kind: u16, body: &[u8]) -> Result<(), Wrong> {
         if self.begun == (kind == kind::STORE) {
-            return Err("a snapshot has one part that it begins with".to_owned());
+            return Err("a snapshot has one part that it begins with".into());
         }
         match kind {
             kind::STORE => self.store(body),
@@ -89,11 +84,11 @@ impl Restore {
             kind::OPERATION => self.operation(body),
             kind::ROW => self.row(body),
             _ if is_skippable(kind) => Ok(()),
-            _ => Err(UNKNOWN.to_owned()),
+            _ => Err(Wrong::unknown("")),
         }
     }
 
-    fn store(&mut self, body: &[u8]) -> Result<(), String> {
+    fn store(&mut self, body: &[u8]) -> Result<(), Wrong> {
         let machine = &mut self.machine;
         let (mut r, mut key) = (Reader(body), None);
         (machine.steady, machine.offset, machine.removal_from) = (r.u64()?, r.i64()?, r.u64()?);
@@ -109,21 +104,21 @@ impl Restore {
         Ok(())
     }
 
-    fn queue(&mut self, body: &[u8]) -> Result<(), String> {
+    fn queue(&mut self, body: &[u8]) -> Result<(), Wrong> {
         let (number, queue) = queue::read(body)?;
         check_places(&queue)?;
         let machine = &mut self.machine;
         if number as usize != machine.queues.len() {
-            return Err(format!("queue {number} comes where {} is next", machine.queues.len()));
+            return Err(format!("queue {number} comes where {} is next", machine.queues.len()).into());
         }
         if machine.queue_names.insert(queue.name.clone(), number).is_some() {
-            return Err(format!("two queues are named {}", queue.name));
+            return Err(format!("two queues are named {}", queue.name).into());
         }
         machine.queues.push(queue);
         Ok(())
     }
 
-    fn remembered(&mut self, body: &[u8]) -> Result<(), String> {
+    fn remembered(&mut self, body: &[u8]) -> Result<(), Wrong> {
         let mut r = Reader(body);
         let number = r.u32()?;
         let machine = &mut self.machine;
@@ -140,33 +135,33 @@ impl Restore {
         Ok(())
     }
 
-    fn settled(&mut self, body: &[u8]) -> Result<(), String> {
+    fn settled(&mut self, body: &[u8]) -> Result<(), Wrong> {
         let (number, last, bits) = whole(body, tables::read_settled)?;
         self.machine
             .settled
             .load(number, last, bits)
-            .ok_or_else(|| format!("page {number} of tokens stands twice, or cannot be"))
+            .ok_or_else(|| format!("page {number} of tokens stands twice, or cannot be").into())
     }
 
-    fn operation(&mut self, body: &[u8]) -> Result<(), String> {
+    fn operation(&mut self, body: &[u8]) -> Result<(), Wrong> {
         let (number, operation) = operation::read(body)?;
         if number > self.machine.last_operation {
-            return Err(format!("operation {number} is numbered beyond the last"));
+            return Err(format!("operation {number} is numbered beyond the last").into());
         }
         self.machine.running.extend(operation.is_running().then_some(number));
         match self.machine.operations.insert(number, operation) {
             None => Ok(()),
-            Some(_) => Err(format!("operation {number} stands twice")),
+            Some(_) => Err(format!("operation {number} stands twice").into()),
         }
     }
 
-    fn row(&mut self, body: &[u8]) -> Result<(), String> {
+    fn row(&mut self, body: &[u8]) -> Result<(), Wrong> {
         let (number, row) = row::read(body)?;
-        let fault = |what| format!("job #{number}: {what}");
+        let fault = |wrong: Wrong| wrong.within(format_args!("job #{number}"));
         if number <= self.last {
-            return Err(fault(format!("comes after #{}", self.last)));
+            return Err(fault(format!("comes after #{}", self.last).into()));
         }
-        self.machine.check_row(number, &row).map_err(fault)?;
+        self.machine.check_row(number, &row).map_err(|what| fault(what.into()))?;
         self.last = number;
         self.count_uses(number, &row).map_err(fault)?;
         self.note_order(number, &row);
@@ -176,7 +171,7 @@ impl Restore {
     }
 
     /// What the row uses of others, and counts for.
-    fn count_uses(&mut self, number: u64, row: &Row) -> Result<(), String> {
+    fn count_uses(&mut self, number: u64, row: &Row) -> Result<(), Wrong> {
         let machine = &mut self.machine;
         machine.names.retain(row.name);
         machine.policies.retain(row.policy);
@@ -189,7 +184,7 @@ impl Restore {
         let Some(id) = row.more.as_ref().and_then(|more| more.id.as_ref()) else { return Ok(()) };
         let digest = machine.ids.digest(row.queue, id);
         if let Some(known) = machine.ids.get(digest).filter(|known| known.gone_until == 0) {
-            return Err(format!("#{} has its id", known.number));
+            return Err(format!("#{} has its id", known.number).into());
         }
         machine.ids.set(digest, Known { number, gone_until: 0 });
         Ok(())
@@ -214,12 +209,12 @@ impl Restore {
         }
     }
 
-    fn fill_lanes(&mut self) -> Result<(), String> {
+    fn fill_lanes(&mut self) -> Result<(), Wrong> {
         let machine = &mut self.machine;
         for ((queue, priority), mut places) in std::mem::take(&mut self.lanes) {
             places.sort_unstable();
             if let Some(pair) = places.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                return Err(format!("jobs #{} and #{} have one place", pair[0].1, pair[1].1));
+                return Err(format!("jobs #{} and #{} have one place", pair[0].1, pair[1].1).into());
             }
             let lane = machine.queues[queue as usize].lanes.entry(priority).or_default();
             for (rank, number) in places {

@@ -4,6 +4,7 @@
 
 use std::num::NonZeroU64;
 
+use super::super::Wrong;
 use super::super::event::Blob;
 use super::super::more::{CancelMark, Failure, LeaseRow, Log, LogChunk, More, Runs};
 use super::super::record::bytes::{Reader, Writer, u64_of, utf8};
@@ -22,7 +23,7 @@ pub(super) fn write(w: &mut Writer<'_>, number: u64, row: &Row) {
     }
 }
 
-pub(super) fn read(body: &[u8]) -> Result<(u64, Row), String> {
+pub(super) fn read(body: &[u8]) -> Result<(u64, Row), Wrong> {
     let mut r = Reader(body);
     let number = r.u64()?;
     let mut row = Row {
@@ -38,7 +39,7 @@ pub(super) fn read(body: &[u8]) -> Result<(u64, Row), String> {
         attempt: r.u16()?,
         stalls: r.u16()?,
         priority: r.u16()?.cast_signed(),
-        state: r.u8().and_then(|state| JobState::from_u8(state).ok_or(format!("state {state} is unknown")))?,
+        state: r.u8().and_then(|state| JobState::from_u8(state).ok_or(format!("state {state} is unknown").into()))?,
         detail: r.u8()?,
         flags: r.u8()?,
         more: None,
@@ -54,7 +55,7 @@ fn write_blob(w: &mut Writer<'_>, blob: &Blob) {
     w.u64(blob.position).u32(blob.length);
 }
 
-fn read_blob(r: &mut Reader<'_>) -> Result<Blob, String> {
+fn read_blob(r: &mut Reader<'_>) -> Result<Blob, Wrong> {
     Ok(Blob { position: r.u64()?, length: r.u32()? })
 }
 
@@ -80,7 +81,7 @@ fn write_more(w: &mut Writer<'_>, more: &More) {
     }
 }
 
-fn read_more(value: &[u8]) -> Result<More, String> {
+fn read_more(value: &[u8]) -> Result<More, Wrong> {
     let (mut more, mut tags) = (More::default(), Vec::new());
     Reader(value).fields(|at, value| match at {
         field::ID => once(&mut more.id, utf8(value)?.into()),
@@ -117,7 +118,7 @@ fn write_runs(w: &mut Writer<'_>, runs: &Runs) {
     }
 }
 
-fn read_runs(value: &[u8]) -> Result<Runs, String> {
+fn read_runs(value: &[u8]) -> Result<Runs, Wrong> {
     let mut r = Reader(value);
     let mut runs = Runs {
         token: r.u64()?,
@@ -141,7 +142,7 @@ fn read_runs(value: &[u8]) -> Result<Runs, String> {
     Ok(runs)
 }
 
-fn read_cancel(r: &mut Reader<'_>) -> Result<CancelMark, String> {
+fn read_cancel(r: &mut Reader<'_>) -> Result<CancelMark, Wrong> {
     Ok(CancelMark { at: r.u64()?, text: r.text()?.into() })
 }
 
@@ -153,14 +154,14 @@ fn write_lease(w: &mut Writer<'_>, lease: &LeaseRow) {
     }
 }
 
-fn read_lease(value: &[u8]) -> Result<LeaseRow, String> {
+fn read_lease(value: &[u8]) -> Result<LeaseRow, Wrong> {
     let mut r = Reader(value);
     let mut lease = LeaseRow {
         worker: r.u32()?,
         lease: r.u32()?,
         round: r.u32()?,
         attempt: r.u16()?,
-        outcome: r.u8().and_then(|one| LeaseOutcome::from_u8(one).ok_or(format!("outcome {one} is unknown")))?,
+        outcome: r.u8().and_then(|one| LeaseOutcome::from_u8(one).ok_or(format!("outcome {one} is unknown").into()))?,
         leased_at: r.u64()?,
         ended_at: r.u64()?,
         failure: None,
@@ -176,7 +177,7 @@ fn write_failure(w: &mut Writer<'_>, failure: &Failure) {
     write_blob(w.bytes(failure.kind.as_bytes()).bytes(failure.fingerprint.as_bytes()), &failure.error);
 }
 
-fn read_failure(r: &mut Reader<'_>) -> Result<Failure, String> {
+fn read_failure(r: &mut Reader<'_>) -> Result<Failure, Wrong> {
     Ok(Failure::new(r.text()?, r.text()?, read_blob(r)?))
 }
 
@@ -187,7 +188,7 @@ fn write_log(w: &mut Writer<'_>, log: &Log) {
     }
 }
 
-fn read_log(value: &[u8]) -> Result<Log, String> {
+fn read_log(value: &[u8]) -> Result<Log, Wrong> {
     let mut r = Reader(value);
     let mut log = Log::default();
     log.dropped = r.u64()?;

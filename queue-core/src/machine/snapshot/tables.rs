@@ -3,6 +3,7 @@
 //! A value's number is its place: numbers that nobody has are empty places, so that a part of some bytes makes no table
 //! that is larger than they are.
 
+use super::super::Wrong;
 use super::super::event::Policy;
 use super::super::record::bytes::{Reader, Writer, utf8};
 use super::super::record::{decode_policy, encode_policy};
@@ -13,7 +14,7 @@ use crate::model::Limits;
 /// How an interned value is written; never as nothing.
 pub(super) trait Written: Value {
     fn write(&self, w: &mut Writer<'_>);
-    fn read(bytes: &[u8]) -> Result<Self, String>;
+    fn read(bytes: &[u8]) -> Result<Self, Wrong>;
 }
 
 impl Written for Box<str> {
@@ -21,7 +22,7 @@ impl Written for Box<str> {
         w.bytes(self.as_bytes());
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, String> {
+    fn read(bytes: &[u8]) -> Result<Self, Wrong> {
         utf8(bytes).map(Into::into)
     }
 }
@@ -31,12 +32,12 @@ impl Written for Policy {
         w.counted(|w| encode_policy(w, self));
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, String> {
+    fn read(bytes: &[u8]) -> Result<Self, Wrong> {
         let policy = whole(bytes, decode_policy)?;
         policy.backoff.check().map_err(|error| error.message)?;
         let times = [policy.timeout_ms, policy.expires_in_ms, policy.keep_ms];
         match times.into_iter().flatten().find(|&ms| ms > Limits::DURATION_MS) {
-            Some(ms) => Err(format!("a policy has a time of {ms} ms")),
+            Some(ms) => Err(format!("a policy has a time of {ms} ms").into()),
             None => Ok(policy),
         }
     }
@@ -59,11 +60,11 @@ pub(super) fn save<T: Written>(table: &Interned<T>, kind: u16, parts: &mut Parts
     }
 }
 
-pub(super) fn load<T: Written>(table: &mut Interned<T>, body: &[u8]) -> Result<(), String> {
+pub(super) fn load<T: Written>(table: &mut Interned<T>, body: &[u8]) -> Result<(), Wrong> {
     let mut r = Reader(body);
     let first = r.u32()?;
     if first as usize != table.places() {
-        return Err(format!("value {first} comes where {} is next", table.places()));
+        return Err(format!("value {first} comes where {} is next", table.places()).into());
     }
     while !r.0.is_empty() {
         let number = table.places() as u32;
@@ -72,7 +73,7 @@ pub(super) fn load<T: Written>(table: &mut Interned<T>, body: &[u8]) -> Result<(
             bytes => {
                 let value = T::read(bytes)?;
                 if table.find(&value).is_some() {
-                    return Err(format!("value {number} has another number already"));
+                    return Err(format!("value {number} has another number already").into());
                 }
                 table.insert(number, value);
             }
@@ -88,7 +89,7 @@ pub(super) fn write_settled(w: &mut Writer<'_>, page: &SettledBits<'_>) {
     }
 }
 
-pub(super) fn read_settled(r: &mut Reader<'_>) -> Result<(u64, u64, [u64; SETTLED_WORDS]), String> {
+pub(super) fn read_settled(r: &mut Reader<'_>) -> Result<(u64, u64, [u64; SETTLED_WORDS]), Wrong> {
     let (number, last, mut bits) = (r.u64()?, r.u64()?, [0; SETTLED_WORDS]);
     for word in &mut bits {
         *word = r.u64()?;

@@ -17,7 +17,7 @@ use crate::journal::{
     Base, Inspection, JournalError, Mended, Mending, Position, Progress, ReadOnly, Record, SnapshotFile,
     SnapshotReader, SnapshotWriter, Storage, VisitError,
 };
-use crate::machine::{Blob, Event, Given, Machine, UNKNOWN};
+use crate::machine::{Blob, Event, Given, Machine, Wrong};
 use crate::model::{Error, JobNumber, Word};
 
 /// Something that was stored and is no more in the state after a repair.
@@ -308,7 +308,7 @@ impl<'a> Telling<'a> {
             Ok(Some(event)) => event,
             Ok(None) => return,
             Err(why) => {
-                self.unknown |= why.to_string().contains(UNKNOWN);
+                self.unknown |= Wrong::is_unknown(&*why);
                 return;
             }
         };

@@ -11,7 +11,7 @@ use crate::journal::{
     Base, Checked, Finding, Inspection, JournalError, Mending, Position, Progress, Storage, VisitError, Weight,
 };
 use crate::journal::{ReadOnly, Record, SnapshotReader};
-use crate::machine::UNKNOWN;
+use crate::machine::Wrong;
 use crate::model::{Error, fragment};
 
 /// What was found in a directory.
@@ -138,7 +138,7 @@ impl<S: Storage> Offline<S> {
                     self.misfit = found.or(Some(*position));
                 }
                 let why = fragment(&**source);
-                checked.unread |= why.contains(UNKNOWN);
+                checked.unread |= Wrong::is_unknown(&**source);
                 match place {
                     Some((file, offset)) => Finding { file, offset, bytes: 0, position: None, what: why, weight },
                     None => {
