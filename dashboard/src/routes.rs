@@ -11,7 +11,8 @@ use serde::{Serialize, Serializer};
 
 use crate::access::Role;
 use crate::pages::{
-    assets, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions, queues, theme,
+    assets, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions, queues,
+    theme, workers,
 };
 use crate::visit::{Shown, Visit};
 
@@ -98,6 +99,12 @@ table! {
     POST "/operations" Operator operations::start;
     GET "/operations/{operation}" Viewer operations::one;
     POST "/operations/{operation}/cancel" Operator operations::cancel;
+    GET "/workers" Viewer workers::page;
+    GET "/workers/{worker}" Viewer workers::one;
+    POST "/workers/{worker}/quiet" Operator workers::quiet;
+    POST "/workers/{worker}/resume" Operator workers::resume;
+    GET "/workers/{worker}/stop" Operator workers::stop_form;
+    POST "/workers/{worker}/stop" Operator workers::stop;
     GET "/events" Viewer events::stream;
     GET "/assets/{file}" Anyone assets::file;
     POST "/theme" Viewer theme::choose;

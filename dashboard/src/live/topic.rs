@@ -11,7 +11,7 @@ use queue_core::model::{Error, JobNumber, OperationNumber, is_name};
 
 use crate::access::Role;
 use crate::app::App;
-use crate::pages::{job, operations, overview, queue};
+use crate::pages::{job, operations, overview, queue, workers};
 use crate::query::{name_of, segment};
 use crate::view::totals;
 
@@ -26,6 +26,10 @@ pub(crate) enum Topic {
     Queue(String),
     /// What is known of a job, but its payload.
     Job(JobNumber),
+    /// Who works.
+    Workers,
+    /// What one worker runs.
+    Worker(String),
     /// How far an operation is.
     Operation(OperationNumber),
 }
@@ -35,6 +39,8 @@ impl fmt::Display for Topic {
         match self {
             Self::Totals => f.write_str("totals"),
             Self::Overview => f.write_str("overview"),
+            Self::Workers => f.write_str("workers"),
+            Self::Worker(worker) => write!(f, "worker:{}", segment(worker)),
             Self::Queue(queue) => write!(f, "queue:{}", segment(queue)),
             Self::Job(number) => write!(f, "job:{}", number.0),
             Self::Operation(number) => write!(f, "operation:{}", number.0),
@@ -44,16 +50,18 @@ impl fmt::Display for Topic {
 
 impl Topic {
     /// How topics are written.
-    pub(crate) const FORMS: &str = "totals, overview, queue:NAME, job:NUMBER, operation:NUMBER";
+    pub(crate) const FORMS: &str = "totals, overview, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             None => match text {
                 "totals" => Some(Self::Totals),
                 "overview" => Some(Self::Overview),
+                "workers" => Some(Self::Workers),
                 _ => None,
             },
             Some(("queue", name)) => Some(Self::Queue(decoded(name)?)),
+            Some(("worker", name)) => Some(Self::Worker(decoded(name)?)),
             Some(("job", number)) => number.parse().ok().map(|number| Self::Job(JobNumber(number))),
             Some(("operation", number)) => number.parse().ok().map(|number| Self::Operation(OperationNumber(number))),
             Some(_) => None,
@@ -66,6 +74,8 @@ impl Topic {
             Self::Totals => ("totals", self.totals(app).await),
             Self::Overview => ("overview", overview::region(app).await),
             Self::Queue(queue) => ("queue", queue::region(app, queue).await),
+            Self::Workers => ("workers", workers::region(app).await),
+            Self::Worker(worker) => ("worker", workers::one_region(app, worker, role).await),
             Self::Operation(number) => ("operation", operations::region(app, *number, role).await),
             Self::Job(number) => ("job", job::region(app, *number, role).await),
         };

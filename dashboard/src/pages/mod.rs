@@ -14,3 +14,4 @@ pub(crate) mod queue_actions;
 pub(crate) mod queues;
 pub(crate) mod search;
 pub(crate) mod theme;
+pub(crate) mod workers;

@@ -69,9 +69,9 @@ pub(crate) async fn preview(visit: &Visit) -> Result<Shown, Error> {
         h1 { (name) ": many jobs" }
         p data-test-preview {
             @match exact {
-                Some(number) => { b { (many(number, "job")) } " match" }
+                Some(number) => { b { (many(number, "job")) } @if number == 1 { " matches" } @else { " match" } }
                 None if sample.cursor.is_some() => { "More than " b { (many(sample.jobs.len() as u64, "job")) } " may match" }
-                None => { b { (many(sample.jobs.len() as u64, "job")) } " match" }
+                None => { b { (many(sample.jobs.len() as u64, "job")) } @if sample.jobs.len() == 1 { " matches" } @else { " match" } }
             }
             " " code { (if q.trim().is_empty() { "every job" } else { q }) } "."
             " It concerns the jobs that match when it begins; those that its verb does not fit are left as they are."

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{Effective, Error, QueueView, WorkerView, typed};
 
-use super::queue_actions;
+use super::{queue_actions, workers};
 use crate::access::Role;
 use crate::app::App;
 use crate::live::Topic;
@@ -57,12 +57,12 @@ fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Mar
                 div { dt { "next in line waits" } dd { (time::took(ms / 1_000 * 1_000)) } }
             }
         }
-        (serving(workers.iter().filter(|worker| worker.queues.contains(&view.queue)), now_ms))
+        (serving(app, workers.iter().filter(|worker| worker.queues.contains(&view.queue)), now_ms))
     }
 }
 
 /// Who serves the queue.
-fn serving<'w>(workers: impl Iterator<Item = &'w WorkerView>, now_ms: u64) -> Markup {
+fn serving<'w>(app: &App, workers: impl Iterator<Item = &'w WorkerView>, now_ms: u64) -> Markup {
     let mut workers = workers.peekable();
     html! {
         section {
@@ -73,7 +73,7 @@ fn serving<'w>(workers: impl Iterator<Item = &'w WorkerView>, now_ms: u64) -> Ma
             ul.plain {
                 @for WorkerView { worker, state, leases, concurrency, beat_at_ms, .. } in workers {
                     li data-test-worker=(worker) {
-                        code { (bytes::marked(worker)) } " is " (state) ": " (many(*leases, "job"))
+                        a href=(app.url(&workers::path(worker))) { (bytes::marked(worker)) } " is " (state) ": " (many(*leases, "job"))
                         " of " (concurrency) " at once, heard of " (time::ago(*beat_at_ms, now_ms))
                     }
                 }

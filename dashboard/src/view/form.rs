@@ -76,7 +76,7 @@ pub(crate) fn done(visit: &Visit) -> Markup {
 }
 
 /// What was done, and how it is told.
-const DONE: [(&str, &str); 13] = [
+const DONE: [(&str, &str); 14] = [
     ("retried", "The job waits again, in a new round of attempts."),
     ("promoted", "The job waits now."),
     ("rescheduled", "The job has its new time."),
@@ -89,5 +89,6 @@ const DONE: [(&str, &str); 13] = [
     ("paused", "The queue is paused: running jobs finish, and no other starts."),
     ("resumed", "The queue goes on."),
     ("set", "The settings are changed."),
+    ("told", "The worker is told with its next sign of life."),
     ("unchanged", "Nothing was different, so nothing was changed."),
 ];

@@ -18,11 +18,12 @@ const HTMX: &str =
     r#"{"extensions":"sse","history":false,"includeIndicatorCSS":false,"mode":"same-origin","defaultSwap":"none"}"#;
 
 /// Name, path, and the key behind `g` that leads there.
-const NAV: [(Nav, &str, &str, &str); 5] = [
+const NAV: [(Nav, &str, &str, &str); 6] = [
     (Nav::Overview, "Overview", "/", "o"),
     (Nav::Queues, "Queues", "/queues", "q"),
     (Nav::Jobs, "Jobs", "/jobs", "j"),
     (Nav::Dead, "Dead letters", "/dead", "d"),
+    (Nav::Workers, "Workers", "/workers", "w"),
     (Nav::Operations, "Operations", "/operations", "p"),
 ];
 

@@ -1,7 +1,9 @@
 //! What is done: after each form the engine is asked, not the page, whether it happened, by whom and why.
 
 use queue_core::engine::EngineExt;
-use queue_core::model::{Job, JobState, OperationNumber, OperationState, OperationView, SettingSource};
+use queue_core::model::{
+    Beat, Job, JobState, OperationNumber, OperationState, OperationView, SettingSource, WorkerOrder, WorkerState,
+};
 
 use crate::common::{Answer, Desk};
 
@@ -147,6 +149,51 @@ async fn a_queue_is_paused_with_a_reason_and_goes_on() {
     desk.done("/queues/a%2Fb/resume", "").await;
     assert!(!desk.engine.queue("a/b").await.expect("there").paused);
     desk.refused("/queues/none/pause", "", 404, "no queue none").await;
+}
+
+#[tokio::test]
+async fn a_worker_is_told_what_to_do() {
+    let desk = Desk::new();
+    desk.page("/workers").await.has(&["No worker is there", "longshore-worker"]);
+    desk.add("q", "n", b"{}").await;
+    let lease = desk.lease("q").await;
+    let beat = |state| Beat {
+        worker: "w1".to_owned(),
+        host: "here".to_owned(),
+        pid: 7,
+        queues: vec!["q".to_owned()],
+        concurrency: 3,
+        leases: vec![lease],
+        state,
+        rss_bytes: Some(5 << 20),
+        ..Beat::default()
+    };
+    desk.engine.beat(beat(WorkerState::Running)).await.expect("a beat");
+    desk.page("/workers").await.has(&[
+        "data-test-worker=\"w1\"",
+        "data-test-state=\"running\"",
+        "1/3",
+        "here",
+        "5 MiB",
+    ]);
+    desk.page("/workers/w1").await.has(&[
+        "data-test-button=\"quiet\"",
+        "data-test-link=\"stop\"",
+        "data-test-job=\"1\"",
+    ]);
+    assert_eq!(desk.done("/workers/w1/quiet", "reason=a+deploy").await, "/workers/w1?done=told");
+    desk.page("/workers/w1").await.has(&["told to quiet", "quiet by ", "a deploy"]);
+    let orders = desk.engine.beat(beat(WorkerState::Running)).await.expect("a beat");
+    assert_eq!(orders.order, Some(WorkerOrder::Quiet));
+    desk.engine.beat(beat(WorkerState::Quiet)).await.expect("a beat");
+    desk.page("/workers/w1").await.has(&["data-test-state=\"quiet\"", "data-test-button=\"resume\""]).lacks("told to");
+    desk.page("/queues/q").await.has(&["href=\"/workers/w1\"", "is quiet: 1 job of 3 at once"]);
+    desk.done("/workers/w1/resume", "").await;
+    desk.page("/workers/w1/stop").await.has(&["It runs 1 job.", "name=\"reason\"", "danger"]);
+    desk.done("/workers/w1/stop", "reason=moving").await;
+    let orders = desk.engine.beat(beat(WorkerState::Quiet)).await.expect("a beat");
+    assert_eq!(orders.order, Some(WorkerOrder::Stop));
+    desk.refused("/workers/nobody/quiet", "", 404, "No such worker").await;
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ async fn every_route_of_the_table_is_there_and_answers_no_other_method() {
             .replace("{job}", "1")
             .replace("{queue}", "q")
             .replace("{file}", "none")
-            .replace("{operation}", "1");
+            .replace("{operation}", "1")
+            .replace("{worker}", "w");
         let (right, wrong) = match route.method().as_str() {
             "POST" => (desk.post(&path, "").await, None),
             // A stream has no end; that it is there is another test's.
