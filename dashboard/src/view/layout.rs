@@ -124,7 +124,7 @@ fn help() -> Markup {
                 (key("?", "this list"))
                 (key("Esc", "close, leave the search"))
             }
-            form method="dialog" { button { "Close" } }
+            form method="dialog" data-test-form="close-keys" { button data-test-button="close-keys" { "Close" } }
         }
     }
 }

@@ -1,0 +1,53 @@
+// Pages change by themselves when the engine does; what one reads or selects holds still.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { asVisitor, go } from "./browser.mjs";
+import * as engine from "./engine.mjs";
+
+export function tests() {
+  test("a job's page follows the job, without a reload", async () => {
+    const number = await engine.add("live", "watched", "1");
+    await asVisitor({}, async (page) => {
+      await go(page, `/jobs/${number}`);
+      await page.evaluate(() => (window.stayed = true));
+      await page.locator("#job .s-waiting").waitFor();
+      await engine.ask(["job", "cancel", number]);
+      await page.locator("#job .s-cancelled").waitFor();
+      assert.ok(await page.evaluate(() => window.stayed));
+    });
+  });
+
+  test("the overview and a queue's page count what comes", async () => {
+    await engine.add("counted", "n", "1");
+    for (const [path, place] of [
+      ["/", '[data-test-queue="counted"] [data-test-count="waiting"]'],
+      ["/queues/counted", '[data-test-live="queue"] [data-test-count="waiting"]'],
+    ]) {
+      await asVisitor({}, async (page) => {
+        await go(page, path);
+        const before = Number(await page.locator(place).textContent());
+        assert.equal(before, (await engine.queue("counted")).counts.waiting);
+        await engine.add("counted", "n", "2");
+        await page.locator(`${place}:has-text("${before + 1}")`).waitFor();
+      });
+    }
+  });
+
+  test("what is selected holds still until it is let go", async () => {
+    const number = await engine.add("live", "held", "1");
+    await asVisitor({}, async (page) => {
+      await go(page, `/jobs/${number}`);
+      await page.evaluate(() => document.getSelection().selectAllChildren(document.querySelector("#job .facts")));
+      // Told by the page's own connection: the update has come when the engine's next one has, in another window.
+      const other = await page.context().newPage();
+      await go(other, `/jobs/${number}`);
+      await engine.ask(["job", "cancel", number]);
+      await other.locator("#job .s-cancelled").waitFor();
+      assert.equal(await page.locator("#job .s-waiting").count(), 1);
+      await page.bringToFront();
+      await page.evaluate(() => document.getSelection().removeAllRanges());
+      await page.locator("#job .s-cancelled").waitFor();
+    });
+  });
+}
