@@ -103,6 +103,7 @@ fn the_limits_stand_in_their_table() {
         Limits::BATCH_BYTES as u64,
         Limits::BEAT_LEASES as u64,
         Limits::WORKERS as u64,
+        Limits::FIGURE_QUEUES as u64,
         Limits::GONE_WORKERS as u64,
         Limits::GONE_MS,
         Limits::LISTED_WORKER_JOBS as u64,

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use queue_core::engine::{Answer, Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
 use queue_core::model::{
-    Added, Backoff, BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobOptions, JobRef,
-    JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word, WorkerOrder,
-    WorkerPage, WorkerView,
+    Added, Backoff, BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobOptions,
+    JobRef, JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word,
+    WorkerOrder, WorkerPage, WorkerView,
 };
 use queue_core::{Queue, connect};
 
@@ -155,6 +155,9 @@ impl Engine for Lossy {
     }
     async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
         self.0.order_worker(context, worker, order).await
+    }
+    async fn figures(&self) -> Result<Figures, Error> {
+        self.0.figures().await
     }
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {
         self.0.backup(name).await

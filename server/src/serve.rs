@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Bound {
     /// For clients.
     pub clients: SocketAddr,
-    /// For `/healthz` and `/readyz`.
+    /// For `/healthz`, `/readyz` and `/metrics`.
     pub admin: Option<SocketAddr>,
 }
 
@@ -135,12 +135,12 @@ where
     // A token of its own, so that a failed engine stops this server and nothing else of the caller's.
     let connections_max = descriptors::room_for(config.limits.connections_max);
     let limits = Limits { connections_max, ..config.limits };
-    let shared = Rc::new(Shared::new(config, limits, port, stop.child_token()));
+    let shared = Rc::new(Shared::new(config, limits, port, Arc::clone(&health), stop.child_token()));
     let tasks = TaskTracker::new();
     let local = LocalSet::new();
     let served = local
         .run_until(async {
-            let served = accept(&listener, &shared, &tasks, config, open, &health).await;
+            let served = accept(&listener, &shared, &tasks, config, open).await;
             drop(listener);
             health.set_stopping();
             shared.stop.cancel();
@@ -168,7 +168,6 @@ async fn accept<F>(
     tasks: &TaskTracker,
     config: &Config,
     open: F,
-    health: &Health,
 ) -> Result<(), Error>
 where
     F: Future<Output = Result<Arc<dyn Engine>, Error>> + Send + 'static,
@@ -189,7 +188,6 @@ where
                     apply(&*engine, settings).await;
                 }
                 shared.open(engine);
-                health.set_ready();
                 tracing::info!("ready");
             }
             changed = changed(&mut queues), if opening.is_none() => {

@@ -2,10 +2,10 @@
 //!
 //! Lives on the server's thread; only [`Health`] is seen by others.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use queue_core::engine::Engine;
 use queue_core::model::{Error, Word};
@@ -14,25 +14,35 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Limits, Password};
 
-/// How far the server is, for those who only ask that.
-#[derive(Debug, Default)]
-pub(crate) struct Health(AtomicU8);
+/// How far the server is, and what it tells of itself, for those who ask beside its own thread.
+#[derive(Default)]
+pub(crate) struct Health {
+    phase: AtomicU8,
+    engine: OnceLock<Arc<dyn Engine>>,
+    pub(crate) counters: Counters,
+}
 
 impl Health {
     const READY: u8 = 1;
     const STOPPING: u8 = 2;
 
-    pub(crate) fn set_ready(&self) {
-        self.0.store(Self::READY, Ordering::Release);
+    pub(crate) fn set_ready(&self, engine: &Arc<dyn Engine>) {
+        self.engine.get_or_init(|| Arc::clone(engine));
+        self.phase.store(Self::READY, Ordering::Release);
     }
 
     pub(crate) fn set_stopping(&self) {
-        self.0.store(Self::STOPPING, Ordering::Release);
+        self.phase.store(Self::STOPPING, Ordering::Release);
+    }
+
+    /// The engine, once it is open.
+    pub(crate) fn engine(&self) -> Option<&Arc<dyn Engine>> {
+        self.engine.get()
     }
 
     /// What keeps the server from serving, if anything does.
     pub(crate) fn hindrance(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::Acquire) {
+        match self.phase.load(Ordering::Acquire) {
             Self::READY => None,
             Self::STOPPING => Some("stopping"),
             _ => Some("loading"),
@@ -40,19 +50,39 @@ impl Health {
     }
 }
 
+/// A number that the server's thread changes and others read.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Only the server's thread calls it, so nothing is lost between the two steps.
+    pub(crate) fn add(&self, more: u64) {
+        self.0.store(self.get() + more, Ordering::Relaxed);
+    }
+
+    /// As [`Counter::add`].
+    pub(crate) fn take_one(&self) {
+        self.0.store(self.get() - 1, Ordering::Relaxed);
+    }
+}
+
 /// What has happened since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Connections that are open.
-    pub(crate) connected: Cell<usize>,
+    pub(crate) connected: Counter,
     /// Of these, the ones that wait for something.
-    pub(crate) waiting: Cell<usize>,
+    pub(crate) waiting: Counter,
     /// Connections ever accepted.
-    pub(crate) accepted: Cell<u64>,
+    pub(crate) accepted: Counter,
     /// Connections turned away because there were too many.
-    pub(crate) rejected: Cell<u64>,
+    pub(crate) rejected: Counter,
     /// Requests read.
-    pub(crate) requests: Cell<u64>,
+    pub(crate) requests: Counter,
 }
 
 /// A connection's place among those that are open; given back when it is dropped.
@@ -65,27 +95,21 @@ pub(crate) struct Connected {
 impl Connected {
     /// Takes a place; `None` if there is none.
     pub(crate) fn admit(shared: &Rc<Shared>) -> Option<Self> {
-        let open = &shared.counters.connected;
-        if open.get() >= shared.limits.connections_max {
-            count(&shared.counters.rejected, 1);
+        let counters = shared.counters();
+        if counters.connected.get() >= shared.limits.connections_max as u64 {
+            counters.rejected.add(1);
             return None;
         }
-        open.set(open.get() + 1);
-        count(&shared.counters.accepted, 1);
-        Some(Self { shared: Rc::clone(shared), id: shared.counters.accepted.get() })
+        counters.connected.add(1);
+        counters.accepted.add(1);
+        Some(Self { shared: Rc::clone(shared), id: counters.accepted.get() })
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let open = &self.shared.counters.connected;
-        open.set(open.get() - 1);
+        self.shared.counters().connected.take_one();
     }
-}
-
-/// Adds to a counter.
-pub(crate) fn count(counter: &Cell<u64>, more: u64) {
-    counter.set(counter.get() + more);
 }
 
 /// What the connections of one server share.
@@ -97,13 +121,19 @@ pub(crate) struct Shared {
     pub(crate) memory_bytes_max: Option<u64>,
     pub(crate) port: u16,
     pub(crate) started: Instant,
-    pub(crate) counters: Counters,
+    pub(crate) health: Arc<Health>,
     /// Cancelled: finish what is being executed, and close.
     pub(crate) stop: CancellationToken,
 }
 
 impl Shared {
-    pub(crate) fn new(config: &crate::Config, limits: Limits, port: u16, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        config: &crate::Config,
+        limits: Limits,
+        port: u16,
+        health: Arc<Health>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             engine: OnceCell::new(),
             failure: OnceCell::new(),
@@ -112,13 +142,19 @@ impl Shared {
             memory_bytes_max: config.memory_bytes_max,
             port,
             started: Instant::now(),
-            counters: Counters::default(),
+            health,
             stop,
         }
     }
 
+    /// What has happened since the start.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.health.counters
+    }
+
     /// The engine is open. Called once.
     pub(crate) fn open(&self, engine: Arc<dyn Engine>) {
+        self.health.set_ready(&engine);
         if self.engine.set(engine).is_err() {
             unreachable!("an engine is opened once");
         }

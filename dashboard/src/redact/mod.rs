@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use queue_core::engine::{Answer, Engine};
 use queue_core::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobFilter, JobRef, JobSummary, JobVerb,
-    LeaseRequest, LeasedJob, LogPage, NewJob, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobFilter, JobRef, JobSummary,
+    JobVerb, LeaseRequest, LeasedJob, LogPage, NewJob, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
 };
 use serde_json::Value;
 
@@ -202,6 +202,10 @@ impl Engine for Redacting {
 
     async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
         self.engine.order_worker(context, worker, order).await
+    }
+
+    async fn figures(&self) -> Result<Figures, Error> {
+        self.engine.figures().await
     }
 
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {

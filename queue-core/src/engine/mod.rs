@@ -20,8 +20,8 @@ pub use local::{
 pub use remote::RemoteEngine;
 
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
-    Reply, WorkerOrder, WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRequest,
+    LeasedJob, Orders, Reply, WorkerOrder, WorkerPage, WorkerView,
 };
 
 /// The answer to one command.
@@ -117,6 +117,14 @@ pub trait Engine: Send + Sync + 'static {
     /// `NOWORKER` where no worker of this name beat within the last 60 s; `STATE` for anything but `stop` to one that is
     /// stopping or was told to; `BADARG` for a context out of range.
     async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error>;
+
+    /// Figures for monitoring, at no cost that grows with how many jobs there are. They are no replies: they show what is being
+    /// written, too.
+    ///
+    /// # Errors
+    ///
+    /// `UNSUPPORTED` if the engine is elsewhere: ask the server there.
+    async fn figures(&self) -> Result<Figures, Error>;
 
     /// Makes a backup of this name (1 to 200 bytes, no slash; by default the UTC time) where the engine keeps its backups,
     /// and answers what it came to. It waits for a snapshot that is being made; it goes on when the call is dropped.

@@ -63,6 +63,11 @@ impl<S: Storage> Committed<S> {
     pub fn took(&self) -> Duration {
         self.took
     }
+
+    /// Records of the frame.
+    pub fn records(&self) -> u64 {
+        self.header.records.into()
+    }
 }
 
 impl<S: Storage> Commit<S> {

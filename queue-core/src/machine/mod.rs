@@ -16,6 +16,7 @@ mod fits;
 mod given;
 mod invariants;
 mod memory;
+mod meter;
 mod more;
 mod operations;
 mod orders;
@@ -35,6 +36,8 @@ pub use elapse::Lapse;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
 pub use given::Given;
+use meter::Meter;
+pub use meter::Metered;
 #[cfg(test)]
 pub(crate) use record::tests::samples;
 pub use record::{decode, encode, is_skippable, kind_of};
@@ -107,6 +110,8 @@ pub struct Machine {
     ready: Vec<u32>,
     /// Jobs that were done or removed since the shell last asked. Not state.
     ended: Vec<u64>,
+    /// What is counted for monitoring. Not state.
+    meter: Meter,
 }
 
 impl Default for Machine {
@@ -147,6 +152,7 @@ impl Machine {
             released: Vec::new(),
             ready: Vec::new(),
             ended: Vec::new(),
+            meter: Meter::default(),
         }
     }
 
@@ -262,6 +268,7 @@ impl Machine {
     /// Emits an event as of `now`: folds it into the state, and the sink gets it. These two things and no other.
     fn emit(&mut self, now: Now, sink: &mut impl Sink, event: &Event<'_>) {
         let at = now.steady.max(self.steady);
+        self.meter.observe(event, &self.rows, at);
         let position = sink.append(at, event);
         self.evolve(position, at, event);
         for blob in self.released.drain(..) {

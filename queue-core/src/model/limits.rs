@@ -63,6 +63,10 @@ impl Limits {
     pub const LISTED_WORKER_JOBS: usize = 10;
     /// Most jobs of a worker that are shown where one alone is.
     pub const WORKER_JOBS: usize = 1_000;
+    /// Most queues that metrics show by name; all others are shown together.
+    pub const FIGURE_QUEUES: usize = 200;
+    /// What those others are called there; a queue of this name is among them.
+    pub const FIGURES_OTHER: &'static str = "other";
     /// Most bulk operations that run or wait to.
     pub const RUNNING_OPERATIONS: usize = 1_000;
     /// Most queues in the server's file of settings.

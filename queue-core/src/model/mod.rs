@@ -11,6 +11,7 @@ mod check;
 mod command;
 pub mod duration;
 mod error;
+mod figures;
 mod ids;
 mod job;
 mod job_json;
@@ -32,6 +33,7 @@ pub use command::{
     BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,
 };
 pub use error::{Error, Word, fragment};
+pub use figures::{Figures, Histogram, JournalFigures, QueueFigures};
 pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
 pub(crate) use job_json::Shown;

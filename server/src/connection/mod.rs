@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::local;
-use crate::shared::{Connected, Shared, count};
+use crate::shared::{Connected, Shared};
 pub(crate) use outlet::Outlet;
 pub(crate) use session::Session;
 use weight::{TURN_WEIGHT, weight};
@@ -203,7 +203,7 @@ impl Connection {
     }
 
     async fn finish(&mut self, requests: usize) -> Result<(), End> {
-        count(&self.outlet.shared.counters.requests, requests as u64);
+        self.outlet.shared.counters().requests.add(requests as u64);
         self.outlet.execute().await;
         self.outlet.send().await
     }

@@ -64,16 +64,14 @@ struct Waiting(std::rc::Rc<crate::shared::Shared>);
 
 impl Waiting {
     fn new(outlet: &Outlet) -> Self {
-        let waiting = &outlet.shared.counters.waiting;
-        waiting.set(waiting.get() + 1);
+        outlet.shared.counters().waiting.add(1);
         Self(std::rc::Rc::clone(&outlet.shared))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let waiting = &self.0.counters.waiting;
-        waiting.set(waiting.get() - 1);
+        self.0.counters().waiting.take_one();
     }
 }
 

@@ -48,7 +48,7 @@ fn line(report: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn write_section(report: &mut String, section: &str, shared: &Shared, stats: Option<&Stats>) {
-    let counters = &shared.counters;
+    let counters = shared.counters();
     let mut put = |field: &str, value: &dyn std::fmt::Display| line(report, format_args!("{field}:{value}"));
     match section {
         "server" => {

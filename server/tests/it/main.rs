@@ -5,6 +5,7 @@ mod common;
 mod conformance;
 mod daemon;
 mod docs;
+mod metrics;
 mod protocol;
 mod redis_client;
 mod remote;

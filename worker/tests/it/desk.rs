@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use queue_core::engine::{Answer, Engine};
 use queue_core::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Extension, Job, JobNumber, JobRef,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Extension, Figures, Job, JobNumber, JobRef,
     LeaseOrder, LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word, WorkerOrder,
     WorkerPage, WorkerView,
 };
@@ -313,6 +313,10 @@ impl Engine for Desk {
 
     async fn order_worker(&self, _: &Context, _: String, _: WorkerOrder) -> Result<WorkerView, Error> {
         unreachable!("a worker orders nobody")
+    }
+
+    async fn figures(&self) -> Result<Figures, Error> {
+        unreachable!("a worker asks for no figures")
     }
 
     async fn backup(&self, _: Option<String>) -> Result<BackupReport, Error> {

@@ -94,11 +94,20 @@ impl<S: Storage> Shared<S> {
 
     fn commit(self: &Arc<Self>, commit: Commit<S>) -> Result<(), Error> {
         let is_long = commit.is_long();
+        let syncs = commit.syncs();
         let committed = commit.run();
+        let took_us = u64::try_from(committed.took().as_micros()).unwrap_or(u64::MAX);
         if !is_long {
-            self.pace.add(u64::try_from(committed.took().as_micros()).unwrap_or(u64::MAX));
+            self.pace.add(took_us);
         }
         let mut store = self.lock();
+        if committed.records() > 0 {
+            // An empty frame is a seal: nobody waits for it.
+            store.meters.frame_records.add(committed.records());
+        }
+        if syncs {
+            store.meters.sync_us.add(took_us);
+        }
         let now = store.now().steady;
         let journal = store.files.tail.journal().expect("a busy journal is not closed");
         let segment = journal.segment();
@@ -226,6 +235,7 @@ impl<S: Storage> Shared<S> {
         tokio::task::spawn_blocking(move || {
             let finished = sync.run();
             let mut store = shared.lock();
+            store.meters.sync_us.add(u64::try_from(finished.took().as_micros()).unwrap_or(u64::MAX));
             let journal = store.files.tail.journal().expect("a busy journal is not closed");
             if let Err(error) = journal.finish_sync(finished) {
                 store.fail(journal_error(&error).message);

@@ -261,6 +261,7 @@ impl<S: Storage> Shared<S> {
         let cleanup = {
             let mut store = self.lock();
             store.snapshots += u64::from(outcome.is_ok());
+            store.meters.snapshot_failures += u64::from(failure.is_some());
             store.snapshot_failure = failure;
             store.files.tail.journal().and_then(|journal| journal.finish_compaction(outcome.ok()))
         };

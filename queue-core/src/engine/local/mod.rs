@@ -11,6 +11,7 @@ mod commit;
 mod compact;
 mod dump;
 mod feed;
+mod meters;
 pub mod offline;
 mod recover;
 mod registry;
@@ -33,7 +34,7 @@ use super::{Answer, Engine};
 use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Recovered, Storage};
 use crate::machine::Machine;
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRef, LeaseRequest,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRef, LeaseRequest,
     LeasedJob, Limits, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView, check_wait, fragment,
 };
 pub use backup::restore;
@@ -523,6 +524,10 @@ impl<S: Storage> Engine for LocalEngine<S> {
 
     async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
         self.shared.order_worker(context, &worker, order).await
+    }
+
+    async fn figures(&self) -> Result<Figures, Error> {
+        self.shared.figures()
     }
 
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {

@@ -95,6 +95,10 @@ impl Entry {
         Ok(())
     }
 
+    const fn state(&self) -> WorkerState {
+        if self.gone { WorkerState::Gone } else { self.beat.state }
+    }
+
     fn view(&self, machine: &Machine, jobs: usize) -> WorkerView {
         let Self { beat, gone, .. } = self;
         let beat_at_ms = machine.to_wall(self.at);
@@ -108,7 +112,7 @@ impl Entry {
         };
         WorkerView {
             worker: beat.worker.clone(),
-            state: if *gone { WorkerState::Gone } else { beat.state },
+            state: self.state(),
             host: beat.host.clone(),
             pid: beat.pid,
             version: beat.version.clone(),
@@ -227,6 +231,14 @@ impl Registry {
         }
         let cursor = rest.next().and_then(|_| Some(workers.last()?.worker.clone()));
         WorkerPage { workers, cursor }
+    }
+
+    /// How many there are, in the order of [`WorkerState::ALL`].
+    pub(super) fn counts(&mut self, now: u64) -> [u64; WorkerState::ALL.len()] {
+        self.look(now);
+        let mut counts = [0; WorkerState::ALL.len()];
+        self.workers.values().for_each(|entry| counts[entry.state() as usize] += 1);
+        counts
     }
 
     /// One worker.

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::LocalOptions;
 use super::blobs::Blobs;
+use super::meters::Meters;
 use super::registry::Registry;
 use super::room::{DIGEST, LEASE, TIMED};
 use super::tail::Tail;
@@ -67,6 +68,8 @@ pub(super) struct Store<S: Storage> {
     pub(super) owes_digest: bool,
     /// Snapshots made since the start.
     pub(super) snapshots: u64,
+    /// What is counted for monitoring.
+    pub(super) meters: Meters,
     /// Why the last one came to nothing, if it did.
     pub(super) snapshot_failure: Option<String>,
     /// Queues in which somebody may be served in the next turn.
@@ -139,6 +142,7 @@ impl<S: Storage> Store<S> {
             owes_digest: false,
             snapshots: 0,
             snapshot_failure: None,
+            meters: Meters::default(),
             unserved: Vec::new(),
             returning: VecDeque::new(),
         }

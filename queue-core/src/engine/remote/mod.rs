@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use super::{Answer, Engine};
 use crate::machine::check_size;
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Orders,
-    Reply, Stats, Word, WorkerOrder, WorkerPage, WorkerView, check_wait,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRequest,
+    LeasedJob, Orders, Reply, Stats, Word, WorkerOrder, WorkerPage, WorkerView, check_wait,
 };
 use crate::wire::{self, Request, Response, mismatch};
 use link::Server;
@@ -207,6 +207,10 @@ impl Engine for RemoteEngine {
     async fn order_worker(&self, context: &Context, worker: String, order: WorkerOrder) -> Result<WorkerView, Error> {
         let response = self.ask(context, &Request::OrderWorker { worker, order }, Asked::Repeats).await?;
         expect!(response, Response::Worker(worker) => *worker)
+    }
+
+    async fn figures(&self) -> Result<Figures, Error> {
+        Err(Error::new(Word::Unsupported, "the engine is behind a server; its admin address has the metrics"))
     }
 
     async fn backup(&self, name: Option<String>) -> Result<BackupReport, Error> {

@@ -13,8 +13,8 @@ use crate::engine::{Answer, Engine};
 use crate::journal::Position;
 use crate::machine::{Blob, Chance, Event, Machine, Sink};
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Job, JobRef, LeaseRequest, LeasedJob, Now,
-    Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRequest,
+    LeasedJob, Now, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
 };
 
 /// A store as it was at some moment. Everything that would change it is refused with `UNSUPPORTED`.
@@ -115,6 +115,10 @@ impl Engine for PastEngine {
     }
 
     async fn order_worker(&self, _: &Context, _: String, _: WorkerOrder) -> Result<WorkerView, Error> {
+        Err(unsupported())
+    }
+
+    async fn figures(&self) -> Result<Figures, Error> {
         Err(unsupported())
     }
 

@@ -1,0 +1,100 @@
+//! What the machine counts for monitoring: how leases ended, how long jobs waited and ran.
+//!
+//! Of what happens, never of what is read back: it begins with the engine's start, and is no part of the state.
+
+use super::rows::Rows;
+use super::{Event, Machine};
+use crate::model::{Histogram, LeaseOutcome, Limits, QueueFigures};
+
+/// The counters. Instants are steady milliseconds.
+#[derive(Debug)]
+pub(super) struct Meter {
+    /// By queue.
+    ended: Vec<[u64; LeaseOutcome::ALL.len()]>,
+    wait_ms: Histogram,
+    run_ms: Histogram,
+    clock_jumps: u64,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        let work = || Histogram::new(Histogram::WORK_MS);
+        Self { ended: Vec::new(), wait_ms: work(), run_ms: work(), clock_jumps: 0 }
+    }
+}
+
+impl Meter {
+    /// Counts an event that is about to be folded, at instant `at`.
+    pub(super) fn observe(&mut self, event: &Event<'_>, rows: &Rows, at: u64) {
+        let outcome = match event {
+            Event::Leased { number, .. } => {
+                if let Some(row) = rows.get(number.0) {
+                    self.wait_ms.add(at.saturating_sub(row.at));
+                }
+                return;
+            }
+            Event::ClockMoved { .. } => {
+                self.clock_jumps += 1;
+                return;
+            }
+            Event::Completed { .. } => LeaseOutcome::Completed,
+            Event::Failed { .. } => LeaseOutcome::Failed,
+            Event::Released { .. } => LeaseOutcome::Released,
+            Event::Snoozed { .. } => LeaseOutcome::Snoozed,
+            Event::LeaseExpired { .. } => LeaseOutcome::Expired,
+            _ => return,
+        };
+        let Some(row) = event.number().and_then(|number| rows.get(number.0)) else { return };
+        let queue = row.queue as usize;
+        if self.ended.len() <= queue {
+            self.ended.resize(queue + 1, Default::default());
+        }
+        self.ended[queue][outcome as usize] += 1;
+        let leased_at = row.runs().and_then(|runs| runs.timeline.last()).map(|lease| lease.leased_at);
+        if let (LeaseOutcome::Completed | LeaseOutcome::Failed, Some(leased_at)) = (outcome, leased_at) {
+            self.run_ms.add(at.saturating_sub(leased_at));
+        }
+    }
+}
+
+/// What the machine has to say to whoever watches it.
+#[derive(Debug)]
+pub struct Metered {
+    /// As [`crate::model::Figures::queues`].
+    pub queues: Vec<(String, QueueFigures)>,
+    /// As [`crate::model::Figures::other`].
+    pub other: QueueFigures,
+    /// How many queues there are.
+    pub queue_count: u64,
+    /// As [`crate::model::Figures::wait_ms`].
+    pub wait_ms: Histogram,
+    /// As [`crate::model::Figures::run_ms`].
+    pub run_ms: Histogram,
+    /// As [`crate::model::Figures::clock_jumps`].
+    pub clock_jumps: u64,
+}
+
+impl Machine {
+    /// What was counted. The first queues stand by name, all others together.
+    pub fn metered(&self) -> Metered {
+        let (mut queues, mut other) = (Vec::new(), QueueFigures::default());
+        for (at, queue) in self.queues.iter().enumerate() {
+            let ended = self.meter.ended.get(at).copied().unwrap_or_default();
+            let figures = QueueFigures { counts: queue.counts, ended };
+            // One of this name would be two series under one label.
+            if at < Limits::FIGURE_QUEUES && &*queue.name != Limits::FIGURES_OTHER {
+                queues.push((queue.name.to_string(), figures));
+            } else {
+                other.add(&figures);
+            }
+        }
+        Metered {
+            queues,
+            other,
+            queue_count: self.queues.len() as u64,
+            wait_ms: self.meter.wait_ms.clone(),
+            run_ms: self.meter.run_ms.clone(),
+            clock_jumps: self.meter.clock_jumps,
+        }
+    }
+}
