@@ -13,7 +13,7 @@ const WRITTEN: usize = 12;
 /// Whether a field has one of the names, which are in lower case.
 pub(super) fn is_named(field: &str, names: &[String]) -> bool {
     let field = field.to_lowercase();
-    names.iter().any(|name| *name == field)
+    names.contains(&field)
 }
 
 /// The text with [`MARK`] for the value of each named field; `None` where there is none.
