@@ -39,6 +39,18 @@ pub(crate) async fn ask(at: SocketAddr, method: &str, path: &str, headers: &[&st
     Heard { status, head: head.to_owned(), body: body.to_owned() }
 }
 
+/// What a stream says until it has said this.
+pub(crate) async fn ask_until(at: SocketAddr, path: &str, headers: &[&str], part: &str) -> String {
+    let mut socket = TcpStream::connect(at).await.expect("connected");
+    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\n{lines}\r\n").as_bytes()).await.expect("sent");
+    let mut bytes = Vec::new();
+    while !String::from_utf8_lossy(&bytes).contains(part) {
+        assert!(socket.read_buf(&mut bytes).await.expect("bytes") > 0, "{}", String::from_utf8_lossy(&bytes));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The path of a route with something in its segments, and a form with which it would change something.
 pub(crate) fn example(path: &str) -> (String, &'static str) {
     let mut filled = path.replace("{queue}", "q").replace("{file}", "none");

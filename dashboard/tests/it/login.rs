@@ -149,6 +149,10 @@ async fn every_route_is_kept_to_its_role() {
             assert_eq!(elsewhere.status, 403, "{method} {path}");
         }
     }
+    // An operator may begin operations, but not one that takes jobs away.
+    let remove =
+        guarded.ask("POST", "/operations", &[&sessions[1]], "verb=remove&q=state%3Adead&sure=yes&reason=r").await;
+    assert!(remove.status == 403 && remove.body.contains("removing jobs needs the role admin"), "{}", remove.body);
     assert_eq!(guarded.state().await, before, "a refusal changed something");
     for (route, token) in ROUTES.iter().filter(|route| route.method() == "POST").flat_map(|route| {
         let fits = ROLES.iter().zip(&guarded.tokens).filter(|((role, _), _)| *role >= route.role());

@@ -5,7 +5,7 @@ use dashboard::{Config, routes::ROUTES};
 use queue_core::engine::EngineExt;
 use queue_core::model::{Edit, JobVerb, LogLine, LogSource, NewJob, Outcome};
 
-use crate::access::{ask, example};
+use crate::access::{ask, ask_until, example};
 use crate::common::Desk;
 
 const SECRET: &str = "hunter2";
@@ -44,6 +44,10 @@ async fn no_route_shows_a_redacted_value() {
     let page = desk.page("/jobs/1").await;
     page.has(&["answer was {&quot;password&quot;:&quot;•••&quot;}", "12345678901234567890", "•••"]);
     page.has(&["Token", "•••", "trace", "abc"]);
+    // An update comes from the same engine as a page.
+    let host = ["host: localhost"];
+    let update = ask_until(at, "/events?topics=job:1", &host, "data-test-log").await;
+    assert!(update.contains("•••") && !update.contains(SECRET), "{update}");
     let payload = desk.page("/jobs/1/payload").await.text;
     assert_eq!(payload, r#"{"n":12345678901234567890,"deep":[{"Password": "•••"}],"token":"•••"}"#);
 }
