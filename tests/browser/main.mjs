@@ -12,6 +12,7 @@ import * as queues from "./queue_actions.mjs";
 import * as search from "./search.mjs";
 import * as values from "./values.mjs";
 import * as without from "./without_script.mjs";
+import * as workers from "./workers.mjs";
 import { world } from "./world.mjs";
 
 const AT_ONCE = 3;
@@ -21,7 +22,7 @@ describe("browser", () => {
   before(open);
   after(close);
   describe("all", { concurrency: AT_ONCE }, () => {
-    for (const part of [pages, actions, queues, search, keys, live, login, values, without]) part.tests();
+    for (const part of [pages, actions, queues, search, keys, live, login, values, without, workers]) part.tests();
   });
   // A part of the tests cannot use all there is.
   if (filtered) return;

@@ -7,7 +7,7 @@ import { world } from "./world.mjs";
 
 const FOLDER = new URL("../../docs/screenshots/", import.meta.url).pathname;
 const SIZES = { wide: { width: 1440, height: 800 }, narrow: { width: 390, height: 844 } };
-const HEIGHT_MAX = 1_400;
+const HEIGHT_MAX = 1_100;
 // Of what the canvas writes as WebP: letters stay sharp, and a picture takes 20 to 60 KB.
 const QUALITY = 0.7;
 const SUM_MAX = 2_000_000;
@@ -25,9 +25,11 @@ const PAGES = {
   edit: `/jobs/${jobs.dead}/edit`,
   bulk: "/operations/new?verb=retry&q=state:dead+queue:invoices",
   operations: "/operations",
+  workers: "/workers",
+  worker: "/workers/worker-1",
 };
 // The other forms look as the one for an edit does; files and streams are no pages.
-const OTHERS = /^\/(assets|events|login|operations\/\{|jobs\/\{job\}\/(payload|result|reschedule|cancel|duplicate|remove))/;
+const OTHERS = /^\/(assets|events|login|operations\/\{|jobs\/\{job\}\/(payload|result|reschedule|cancel|duplicate|remove)|workers\/.*\/stop)/;
 
 async function main() {
   const shown = new Set(Object.values(PAGES).map((path) => routeOf("GET", path.split("?")[0])));

@@ -24,7 +24,9 @@ class World:
 
     def __init__(self, home):
         self.server = home.server("--fsync", "no").start()
-        self.worker = home.worker("worker-1", self.server.url, self._handlers(home.path), "--grace", "1s")
+        self.worker = self._worker(home, "worker-1", SERVED)
+        # One that the tests may stop.
+        self._worker(home, "worker-2", ["spare"])
         self.address, self.guarded = self._dashboard(home, "open"), self._guarded(home)
         with self.server.client() as client:
             self.jobs = Jobs(client).prepared()
@@ -48,11 +50,11 @@ class World:
         """The worker is asked, so that it ends its handlers."""
         self.worker.stop()
 
-    def _handlers(self, folder):
-        queues = "\n".join(f"{queue} = 1" for queue in SERVED)
-        path = folder / "handlers.toml"
+    def _worker(self, home, name, served):
+        queues = "\n".join(f"{queue} = 1" for queue in served)
+        path = home.path / f"{name}.toml"
         path.write_text(f'[queues]\n{queues}\n[handlers."*"]\ncommand = ["{HERE / "handler"}"]\n')
-        return path
+        return home.worker(name, self.server.url, path, "--grace", "1s")
 
     def _dashboard(self, home, name, *flags):
         """Starts a dashboard, and answers its address."""
