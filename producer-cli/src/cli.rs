@@ -11,7 +11,7 @@ use queue_core::EngineUrl;
 use queue_core::model::{Context, Error};
 
 use crate::commands::{
-    backup, completions, dead, dev, enqueue, init, job, journal, operation, ping, queue, stats, watch, worker,
+    backup, completions, dead, dev, enqueue, error, init, job, journal, operation, ping, queue, stats, watch, worker,
 };
 use crate::failure::{Failure, USAGE};
 
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Queue(queue::QueueCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    #[command(subcommand)]
+    Error(error::ErrorCommand),
     #[command(subcommand)]
     Operation(operation::OperationCommand),
     #[command(subcommand)]
@@ -186,6 +188,11 @@ mod tests {
             "job remove 1 --force",
             "queue list",
             "queue show q",
+            "queue stats",
+            "queue stats q --last 24h --name n",
+            "queue stats q --other --json",
+            "error list --queue q --name n --contains c --since 1h --by week --limit 9",
+            "error show f",
             "queue set q attempts=5 lease=1m --because b",
             "queue pause q",
             "queue resume q --actor a",

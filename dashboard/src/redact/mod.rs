@@ -96,6 +96,11 @@ impl Redacting {
             | Reply::Queues(_)
             | Reply::Operation(_)
             | Reply::Operations(_)
+            // Counts; and fingerprints, which a job's timeline shows, too, and a group is asked for by.
+            | Reply::Series(_)
+            | Reply::Activity(_)
+            | Reply::Failures(_)
+            | Reply::Failure(_)
             | Reply::Stats(_) => {}
         }
         reply

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod dead;
 pub(crate) mod dev;
 pub(crate) mod enqueue;
+pub(crate) mod error;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod job_logs;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Job(command) => job::run(command, &mut app).await,
         Command::Queue(command) => queue::run(command, &mut app).await,
         Command::Dead(command) => dead::run(command, &mut app).await,
+        Command::Error(command) => error::run(command, &mut app).await,
         Command::Journal(command) => journal::run(command, &mut app).await,
         Command::Operation(command) => operation::run(command, &mut app).await,
         Command::Worker(command) => worker::run(command, &mut app).await,

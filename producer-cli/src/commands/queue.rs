@@ -1,8 +1,8 @@
-//! `queue`: look at queues, pause and resume them, change their settings.
+//! `queue`: look at queues and at what happened in them, pause and resume them, change their settings.
 
 use clap::{Args, Subcommand};
 use queue_core::engine::EngineExt;
-use queue_core::model::typed;
+use queue_core::model::{ActivityQuery, Error, Limits, SeriesQuery, Step, typed};
 use serde::Serialize;
 
 use crate::app::App;
@@ -17,6 +17,7 @@ use crate::render;
 pub(crate) enum QueueCommand {
     List(ListArgs),
     Show(ShowArgs),
+    Stats(StatsArgs),
     Set(SetArgs),
     Pause(PauseArgs),
     Resume(ResumeArgs),
@@ -33,6 +34,39 @@ pub(crate) struct ListArgs {}
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     queue: Queue,
+}
+
+/// Show what happened over time: counts, how long jobs waited and ran
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  longshore queue stats
+  longshore queue stats emails --last 24h
+  longshore queue stats emails --name welcome --json
+
+Counts are kept by 10 s for an hour and by the minute for a day, for each queue and for the 200
+busiest names of jobs. Times are off by at most 6.25 %.")]
+pub(crate) struct StatsArgs {
+    /// The queue [default: all of them together]
+    #[arg(value_name = "QUEUE", value_parser = |text: &str| parse::name("QUEUE", text))]
+    queue: Option<String>,
+    /// Only jobs of this name
+    #[arg(long, requires = "queue", value_parser = |text: &str| parse::name("--name", text))]
+    name: Option<String>,
+    /// Only jobs of names that are not counted by themselves
+    #[arg(long, requires = "queue", conflicts_with = "name")]
+    other: bool,
+    /// How far back: up to an hour by 10 s, up to 24h by the minute
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = last)]
+    last: u64,
+}
+
+/// A day at most.
+fn last(text: &str) -> Result<u64, Error> {
+    match parse::duration("--last", text)? {
+        ms @ 1..=86_400_000 => Ok(ms),
+        _ => Err(Error::bad_arg("--last", text, "more than zero, up to 24h")),
+    }
 }
 
 /// Change a queue's settings; the queue is made if it does not exist
@@ -112,6 +146,7 @@ pub(crate) async fn run(command: QueueCommand, app: &mut App) -> Result<(), Fail
             let view = app.engine().await?.queue(&args.queue.queue).await?;
             app.answer(&view, || render::queue::whole(&view))
         }
+        QueueCommand::Stats(args) => stats(args, app).await,
         QueueCommand::Set(args) => {
             let patch = typed::parse(&args.settings).map_err(|error| Failure::usage(error, "queue set"))?;
             app.engine().await?.set_queue(&args.administrative.context(), &args.queue.queue, patch).await?;
@@ -126,6 +161,22 @@ pub(crate) async fn run(command: QueueCommand, app: &mut App) -> Result<(), Fail
             done(&args.queue.queue, "resumed", app)
         }
     }
+}
+
+async fn stats(args: StatsArgs, app: &mut App) -> Result<(), Failure> {
+    let StatsArgs { queue, name, other, last } = args;
+    let step = if last <= 3_600_000 { Step::Seconds } else { Step::Minute };
+    let points = last.div_ceil(step.ms()) as u32;
+    let by_name = name.is_none() && !other && !app.json;
+    let series = app.engine().await?.series(SeriesQuery { queue: queue.clone(), name, other, step, points }).await?;
+    app.answer(&series, || render::series::whole(&series))?;
+    if let Some(queue) = queue.filter(|_| by_name) {
+        let (points, limit) = (Limits::ACTIVITY_POINTS, Limits::PAGE_ROWS);
+        let query = ActivityQuery { queue: Some(queue), step: Step::Minute, points, cursor: None, limit };
+        let page = app.engine().await?.activity(query).await?;
+        app.out.text(&format!("\n{}", render::series::names(&page.rows)))?;
+    }
+    Ok(())
 }
 
 fn done(queue: &str, done: &'static str, app: &mut App) -> Result<(), Failure> {

@@ -3,9 +3,11 @@
 //! Ages are told relative to `now_ms`, wall milliseconds, which the caller passes in. What is cut ends in an ellipsis.
 
 pub(crate) mod event;
+pub(crate) mod failure;
 pub(crate) mod job;
 pub(crate) mod operation;
 pub(crate) mod queue;
+pub(crate) mod series;
 pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod worker;
@@ -52,6 +54,18 @@ pub(crate) fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
+/// Counts as a line of at most `columns` bars, neighbours added together where there are more; a blank is none.
+pub(crate) fn spark(counts: &[u64], columns: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let sums: Vec<u64> = counts.chunks(counts.len().div_ceil(columns).max(1)).map(|part| part.iter().sum()).collect();
+    let most = sums.iter().copied().max().unwrap_or(0);
+    let bar = |&sum: &u64| match sum {
+        0 => ' ',
+        _ => BARS[((sum * 8).div_ceil(most) - 1) as usize],
+    };
+    sums.iter().map(bar).collect()
+}
+
 /// Bytes that are JSON by convention, as text; others by their number.
 pub(crate) fn bytes(bytes: &[u8], max: usize) -> String {
     match std::str::from_utf8(bytes) {
@@ -74,6 +88,14 @@ mod tests {
         assert_eq!(super::instant(1_796_119_200_007), "2026-12-01T10:00:00.007Z");
         assert_eq!(super::instant(u64::MAX), "18446744073709551615 ms since 1970");
         assert_eq!(super::clock_time(1_796_119_200_007), "10:00:00.007");
+    }
+
+    #[test]
+    fn counts_are_drawn_as_bars() {
+        assert_eq!(super::spark(&[0, 1, 4, 8, 0], 5), " ▁▄█ ");
+        assert_eq!(super::spark(&[1, 1, 2, 2, 0], 3), "▄█ ", "two and two together");
+        assert_eq!(super::spark(&[0, 0], 5), "  ");
+        assert_eq!(super::spark(&[], 5), "");
     }
 
     #[test]

@@ -146,6 +146,15 @@ pub(crate) fn check(name: &str, text: &str) {
         (r#""delayed":\d{10,}"#, r#""delayed":[steady]"#),
         (r#""token":"\d+-"#, r#""token":"[epoch]-"#),
         (r#"waiting_ms":\d+"#, r#"waiting_ms":[ms]"#),
+        // Statistics are in a snapshot, and how much they take follows from how long things took.
+        (r#"("records":\d+,"bytes":)\d+"#, "${1}[bytes]"),
+        (r"a snapshot of \d+ bytes", "a snapshot of [bytes] bytes"),
+        // What happened over time: how long it took, and where in a line of bars it stands.
+        (r"(half at most|95 %|99 %) \d+(\.\d)?m?s( \d+s)?", "$1 [age]"),
+        (r#"(p\d\d|from|until)_ms":\d+"#, r#"${1}_ms":[ms]"#),
+        (r#""points":\[.*\],"total""#, r#""points":[points],"total""#),
+        (r"[▁▂▃▄▅▆▇█][▁▂▃▄▅▆▇█ ]*", "[bars] "),
+        (r#""(minutes|hours)":\[[^\]]*\]"#, r#""$1":[counts]"#),
         (r"due in \d+m?s?( \d+s)?", "due in [time]"),
         (r"\d+(\.\d)?m?s ago", "[age] ago"),
         (r"has waited \d+(\.\d)?m?s", "has waited [age]"),

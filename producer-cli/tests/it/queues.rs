@@ -54,3 +54,26 @@ fn totals_and_ping_answer() {
     let session = store.session(&["stats", "stats --json", "ping", "ping --count 3", "ping --json"]);
     check("totals_and_ping_answer", &session);
 }
+
+#[test]
+fn what_happened_is_counted_and_failures_are_grouped() {
+    let store = Store::new();
+    store.session(&["enqueue q mail 1", "enqueue q mail 2", "enqueue q scan 3"]);
+    store.settle("q", failure(false));
+    store.settle("q", failure(true));
+    store.settle("q", Outcome::Complete { result: None });
+    let session = store.session(&[
+        "queue stats q --name mail --last 10m",
+        "queue stats q --json --last 24h",
+        "queue stats --last 2d",
+        "queue stats --name n",
+        "queue stats nowhere",
+        "error list",
+        "error list --queue q --name scan",
+        "error show 'exit: mail server N said no'",
+        "error show 'exit: nothing'",
+        "error list --by count",
+        "error list --json --since 1h",
+    ]);
+    check("what_happened_is_counted_and_failures_are_grouped", &session);
+}

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use super::Engine;
 use crate::model::{
-    BulkVerb, Command, Context, Enqueued, Error, Extension, Job, JobFilter, JobNumber, JobPage, JobRef, JobState,
-    JobVerb, LeaseOrder, LeaseRef, LeasedJob, Limits, LogLine, LogPage, NewJob, OperationNumber, OperationView,
-    Outcome, QueuePage, QueueView, Reply, SettingsPatch, Settled, Settlement, Stats, Word, WorkerView,
+    ActivityPage, ActivityQuery, BulkVerb, Command, Context, Enqueued, Error, Extension, FailureFilter, FailureGroup,
+    FailureOrder, FailurePage, Job, JobFilter, JobNumber, JobPage, JobRef, JobState, JobVerb, LeaseOrder, LeaseRef,
+    LeasedJob, Limits, LogLine, LogPage, NewJob, OperationNumber, OperationView, Outcome, QueuePage, QueueView, Reply,
+    Series, SeriesQuery, SettingsPatch, Settled, Settlement, Stats, Word, WorkerView,
 };
 
 /// An engine answered a command with a reply that belongs to another: a broken peer.
@@ -185,6 +186,34 @@ pub trait EngineExt: Engine {
             all.append(&mut page.workers);
         }
         Ok(all)
+    }
+
+    /// Reads what happened over time to the store's jobs, a queue's or a name's.
+    async fn series(&self, query: SeriesQuery) -> Result<Series, Error> {
+        expect!(self.one(&Context::default(), Command::ShowSeries(query)).await?, Reply::Series(series) => *series)
+    }
+
+    /// Reads what each queue, or each job name of one, did lately.
+    async fn activity(&self, query: ActivityQuery) -> Result<ActivityPage, Error> {
+        expect!(self.one(&Context::default(), Command::ListActivity(query)).await?, Reply::Activity(page) => page)
+    }
+
+    /// Reads a page of groups of failures.
+    async fn failures(
+        &self,
+        filter: FailureFilter,
+        order: FailureOrder,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<FailurePage, Error> {
+        let command = Command::ListFailures { filter, order, cursor, limit };
+        expect!(self.one(&Context::default(), command).await?, Reply::Failures(page) => page)
+    }
+
+    /// Reads one group of failures.
+    async fn failure(&self, fingerprint: &str) -> Result<FailureGroup, Error> {
+        let command = Command::ShowFailure { fingerprint: fingerprint.to_owned() };
+        expect!(self.one(&Context::default(), command).await?, Reply::Failure(group) => *group)
     }
 
     /// Reads the store's totals.

@@ -36,6 +36,7 @@ impl Machine {
         match event.number() {
             Some(number) => {
                 self.count_out(number.0);
+                self.observe(event);
                 self.fold_job(position, event);
                 self.count_in(number.0);
             }
@@ -84,7 +85,10 @@ impl Machine {
                 self.queues.push(Queue::new(name));
                 self.queue_names.insert(name.into(), queue);
             }
-            Event::NameAdded { name, text } => self.names.insert(name, text.into()),
+            Event::NameAdded { name, text } => {
+                self.names.insert(name, text.into());
+                self.stats.names.named(name, text);
+            }
             Event::WorkerAdded { worker, text } => self.workers.insert(worker, text.into()),
             Event::PolicyAdded { policy, value } => self.policies.insert(policy, value),
             Event::IdsForgotten { queue, count } => self.fold_forgotten(queue, count),

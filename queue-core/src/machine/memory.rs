@@ -21,14 +21,14 @@ pub(crate) const fn allocated(bytes: usize) -> u64 {
 }
 
 impl Machine {
-    /// Bytes that rows, what hangs on them, and indexes take, about: what `--max-memory` counts beside the blobs.
+    /// Bytes that rows, what hangs on them, indexes and statistics take, about: what `--max-memory` counts beside the blobs.
     pub fn row_bytes(&self) -> u64 {
         let tables = self.names.bytes() + self.workers.bytes() + self.policies.bytes() + self.ids.bytes();
         let queues = self.queues.len() as u64 * (allocated(size_of::<Queue>()) + QUEUE_BESIDE);
         let operations = self.operations.len() as u64 * (allocated(size_of::<Operation>()) + OPERATION_BESIDE);
         let jobs = self.rows.bytes() + self.more_bytes + self.ordered * TREE_ENTRY;
         let remembered = self.remembered * size_of::<Remembered>() as u64;
-        jobs + remembered + self.settled.bytes() + tables + queues + operations
+        jobs + remembered + self.settled.bytes() + tables + queues + operations + self.stats.total_bytes()
     }
 
     /// Bytes that a snapshot of the state takes beside the blobs themselves, about, and rather more than less.
@@ -36,6 +36,12 @@ impl Machine {
         let texts = self.names.stored_bytes() + self.workers.stored_bytes() + self.policies.stored_bytes();
         let beside = (self.queues.len() as u64 * QUEUE_BESIDE) + (self.operations.len() as u64 * OPERATION_BESIDE);
         let remembered = self.remembered * size_of::<Remembered>() as u64;
-        self.rows.bytes() + self.more_bytes + remembered + self.settled.bytes() + texts + beside
+        self.rows.bytes()
+            + self.more_bytes
+            + remembered
+            + self.settled.bytes()
+            + texts
+            + beside
+            + self.stats.stored_bytes()
     }
 }

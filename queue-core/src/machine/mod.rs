@@ -24,6 +24,7 @@ mod queue;
 mod record;
 mod rows;
 mod snapshot;
+mod stats;
 mod tables;
 mod wrong;
 
@@ -49,6 +50,7 @@ use bytes::Bytes;
 use operations::Operation;
 use queue::{NEVER, Queue, Tree};
 use rows::Rows;
+use stats::Stats;
 use tables::{Ids, SettledTokens};
 
 use crate::model::{JobNumber, LeaseRef, LeaseToken, Now, QueueSettings};
@@ -106,6 +108,8 @@ pub struct Machine {
     remembered: u64,
     /// Blobs let go by the event being folded.
     released: Vec<Blob>,
+    /// What happened over time. Decides nothing, so it is no state.
+    stats: Stats,
     /// Queues that may have become ready since the shell last asked. Not state.
     ready: Vec<u32>,
     /// Jobs that were done or removed since the shell last asked. Not state.
@@ -150,6 +154,7 @@ impl Machine {
             ordered: 0,
             remembered: 0,
             released: Vec::new(),
+            stats: Stats::default(),
             ready: Vec::new(),
             ended: Vec::new(),
             meter: Meter::default(),

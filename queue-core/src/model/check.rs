@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{Beat, Error, JobFilter, JobOptions, JobState, Limits, NewJob, WorkerState, json};
+use super::{Beat, Error, FailureFilter, JobFilter, JobOptions, JobState, Limits, NewJob, WorkerState, json};
 
 impl JobOptions {
     /// Checks the ranges given at each field.
@@ -66,6 +66,24 @@ impl JobFilter {
         }
         let states = self.states.len() <= JobState::ALL.len();
         check_in("filter", json::JOB_FILTER, states, "states", format_args!("a list of {}", self.states.len()))
+    }
+}
+
+impl FailureFilter {
+    /// Checks the lengths of texts.
+    ///
+    /// # Errors
+    ///
+    /// `BADARG` naming the field, its value and what it may hold.
+    pub fn check(&self) -> Result<(), Error> {
+        for (field, text, least) in
+            [("queue", &self.queue, 0), ("name", &self.name, 0), ("contains", &self.contains, 1)]
+        {
+            let bytes = text.as_ref().map_or(least, String::len);
+            let text = text.as_deref().unwrap_or_default();
+            check_in("filter", json::FAILURE_FILTER, (least..=Limits::NAME_BYTES).contains(&bytes), field, text)?;
+        }
+        Ok(())
     }
 }
 

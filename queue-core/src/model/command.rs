@@ -1,11 +1,12 @@
 //! Everything that can be asked of an engine: one closed enum, shared by machine, wire and command line.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{DelayCause, JobNumber, JobRef, JobState, LeaseRef, NewJob, OperationNumber, QueueSettings, SettingsPatch};
+use super::{
+    ActivityQuery, DelayCause, FailureFilter, FailureOrder, JobNumber, JobRef, JobState, LeaseRef, NewJob,
+    OperationNumber, QueueSettings, SeriesQuery, SettingsPatch,
+};
 
 /// One request. Each is applied whole or refused whole, and a refused one changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +129,26 @@ pub enum Command {
     },
     /// Reads the running bulk operations and the last 100 ended ones, newest first. Answers [`super::Reply::Operations`].
     ListOperations,
+    /// Reads what happened over time to the store's jobs, a queue's or a name's. Answers [`super::Reply::Series`].
+    ShowSeries(SeriesQuery),
+    /// Reads what each queue, or each job name of one, did lately. Answers [`super::Reply::Activity`].
+    ListActivity(ActivityQuery),
+    /// Reads a page of groups of failures. Answers [`super::Reply::Failures`].
+    ListFailures {
+        /// Which groups.
+        filter: FailureFilter,
+        /// In which order.
+        order: FailureOrder,
+        /// Where the page before ended.
+        cursor: Option<String>,
+        /// 1 to 1,000 rows.
+        limit: u32,
+    },
+    /// Reads one group of failures. Answers [`super::Reply::Failure`].
+    ShowFailure {
+        /// What its failures share.
+        fingerprint: String,
+    },
     /// Reads the store's totals. Answers [`super::Reply::Stats`].
     Stats,
 }
@@ -142,6 +163,10 @@ macro_rules! reading {
             | $crate::model::Command::ListQueues { .. }
             | $crate::model::Command::ShowOperation { .. }
             | $crate::model::Command::ListOperations
+            | $crate::model::Command::ShowSeries(_)
+            | $crate::model::Command::ListActivity(_)
+            | $crate::model::Command::ListFailures { .. }
+            | $crate::model::Command::ShowFailure { .. }
             | $crate::model::Command::Stats
     };
 }

@@ -185,6 +185,11 @@ impl Error {
         Self::new(Word::NoWorker, format!("no worker {}: none of this name has beaten lately", cut(worker, 64)))
     }
 
+    /// No failures of this fingerprint.
+    pub fn no_failure(fingerprint: &str) -> Self {
+        Self::new(Word::NoJob, format!("no failures {}: none were like that, or too long ago", cut(fingerprint, 200)))
+    }
+
     /// `STATE`: the job is in `state`; `verb` needs one of `needs`.
     pub fn state(number: JobNumber, state: JobState, verb: &str, needs: &str) -> Self {
         Self::new(Word::State, format!("job {number} is {state}; {verb} needs {needs}"))

@@ -63,6 +63,14 @@ pub const JOB_FILTER: &[Field] = &[
     ("up_to", "a job number, an integer from 0"),
 ];
 
+/// The fields of [`super::FailureFilter`].
+pub const FAILURE_FILTER: &[Field] = &[
+    ("queue", TEXT),
+    ("name", TEXT),
+    ("contains", "text of 1 to 255 bytes that stands in the fingerprint, as it stands there"),
+    ("since_ms", "milliseconds since 1970 as an integer from 0"),
+];
+
 /// The fields of [`super::Beat`].
 pub const BEAT: &[Field] = &[
     ("worker", "text of 1 to 255 bytes without control characters"),

@@ -75,6 +75,8 @@ impl Limits {
     pub const WAIT_MS: u64 = 3_600_000;
     /// Most rows in one page of a list.
     pub const PAGE_ROWS: u32 = 1_000;
+    /// Most buckets of each row in one page of recent activity.
+    pub const ACTIVITY_POINTS: u32 = 60;
     /// Most events in one page of the feed.
     pub const PAGE_EVENTS: u32 = 10_000;
     /// Releases and snoozes in a row without progress after which a job is dead, reason `looping`.

@@ -11,6 +11,7 @@ mod check;
 mod command;
 pub mod duration;
 mod error;
+mod failure;
 mod figures;
 mod ids;
 mod job;
@@ -19,6 +20,7 @@ pub mod json;
 mod limits;
 mod options;
 mod reply;
+mod series;
 mod settings;
 pub(crate) mod size;
 pub mod typed;
@@ -33,6 +35,7 @@ pub use command::{
     BulkVerb, Command, Edit, JobFilter, JobVerb, LeaseOrder, LogLine, LogSource, Outcome, Settlement, When,
 };
 pub use error::{Error, Word, fragment};
+pub use failure::{FailureFilter, FailureGroup, FailureOrder, FailurePage, FailureShare};
 pub use figures::{Figures, Histogram, JournalFigures, QueueFigures};
 pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
@@ -42,6 +45,9 @@ pub use options::{JobOptions, NewJob};
 pub use reply::{
     Added, Enqueued, EventPage, EventRecord, Extension, JobPage, JournalStats, LogPage, OperationState, OperationView,
     QueueCounts, QueuePage, QueueView, Reply, Settled, Stats,
+};
+pub use series::{
+    Activity, ActivityPage, ActivityQuery, Quantiles, Series, SeriesCounts, SeriesPoint, SeriesQuery, Step,
 };
 pub use settings::{Effective, QueueSettings, SettingSource, SettingsPatch};
 pub use worker::{

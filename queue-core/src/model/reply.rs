@@ -1,11 +1,10 @@
 //! Everything that an engine answers: one closed enum beside [`super::Command`].
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BulkVerb, Effective, Error, Job, JobFilter, JobNumber, JobState, JobSummary, LeasedJob, LogLine, OperationNumber,
+    ActivityPage, BulkVerb, Effective, Error, FailureGroup, FailurePage, Job, JobFilter, JobNumber, JobState,
+    JobSummary, LeasedJob, LogLine, OperationNumber, Series,
 };
 
 /// The answer to one [`super::Command`].
@@ -47,6 +46,14 @@ pub enum Reply {
     Operation(Box<OperationView>),
     /// Bulk operations, newest first.
     Operations(Vec<OperationView>),
+    /// What happened over time.
+    Series(Box<Series>),
+    /// What queues, or names of one, did lately.
+    Activity(ActivityPage),
+    /// A page of groups of failures.
+    Failures(FailurePage),
+    /// One group of failures.
+    Failure(Box<FailureGroup>),
     /// The store's totals.
     Stats(Box<Stats>),
 }

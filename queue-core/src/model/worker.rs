@@ -1,7 +1,5 @@
 //! What passes between a worker or client and an engine besides commands: requests that wait, beats, the context.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{JobNumber, LeaseOrder, LeaseRef};

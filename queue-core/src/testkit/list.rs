@@ -334,6 +334,18 @@ macro_rules! engine_conformance {
                 what_is_failed_or_given_back_after_a_cancel_is_cancelled,
                 a_lease_that_expires_after_a_cancel_is_cancelled,
             }
+            statistics {
+                what_happens_is_counted_by_store_queue_and_name,
+                a_series_is_what_the_feed_tells,
+                a_series_that_cannot_be_is_refused,
+                the_activity_of_queues_is_listed_by_name,
+                the_activity_of_a_queues_names_is_listed_by_name,
+                the_names_that_come_too_late_share_a_series,
+                failures_of_one_fingerprint_are_one_group,
+                groups_of_failures_are_filtered,
+                groups_of_failures_are_ordered_and_paged,
+                failures_that_are_not_there_are_refused,
+            }
             waits {
                 a_waiting_lease_gets_the_next_job,
                 a_lease_does_not_wait_while_a_job_is_ready,
@@ -396,6 +408,12 @@ macro_rules! engine_conformance {
                 an_id_is_remembered_after_its_job_aged_out,
                 a_queue_sets_how_long_ids_are_remembered,
                 what_aged_out_is_in_the_books,
+            }
+            measures {
+                durations_are_measured_from_ready_to_lease_to_settlement,
+                a_lease_that_runs_out_counts_as_stalled,
+                buckets_of_ten_seconds_reach_back_an_hour_and_those_of_a_minute_a_day,
+                a_group_counts_by_minute_hour_day_and_week,
             }
             times {
                 a_delay_ends_on_its_millisecond,
@@ -530,6 +548,7 @@ mod tests {
         check_listed("identity", include_str!("identity.rs"));
         check_listed("leases", include_str!("leases.rs"));
         check_listed("limits", include_str!("limits.rs"));
+        check_listed("measures", include_str!("measures.rs"));
         check_listed("operations", include_str!("operations.rs"));
         check_listed("options", include_str!("options.rs"));
         check_listed("order", include_str!("order.rs"));
@@ -539,6 +558,7 @@ mod tests {
         check_listed("search", include_str!("search.rs"));
         check_listed("settings", include_str!("settings.rs"));
         check_listed("settling", include_str!("settling.rs"));
+        check_listed("statistics", include_str!("statistics.rs"));
         check_listed("waits", include_str!("waits.rs"));
         check_listed("workers", include_str!("workers.rs"));
         check_listed("kept", include_str!("kept.rs"));

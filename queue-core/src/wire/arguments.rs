@@ -9,7 +9,7 @@ use crate::model::{Context, Error, JobNumber, JobRef, LeaseRef, LeaseToken, Limi
 use crate::resp::Request as Frame;
 
 /// Rows of a page where `COUNT` is not said.
-const ROWS: u32 = 100;
+pub(super) const ROWS: u32 = 100;
 
 /// The arguments of a request that have not been read yet.
 pub(super) struct Arguments<'a> {

@@ -7,6 +7,7 @@
 
 mod add;
 mod arguments;
+mod failure;
 mod feed;
 mod job;
 mod journal;
@@ -14,6 +15,7 @@ mod lease;
 mod operation;
 mod queue;
 mod reply;
+mod series;
 mod settle;
 mod table;
 #[cfg(test)]
@@ -176,6 +178,12 @@ pub fn encode_command(command: &Command, context: &Context, out: &mut BytesMut) 
         Command::ListQueues { cursor, limit } => queue::encode_list(cursor.as_deref(), *limit, out),
         Command::ShowOperation { operation } => operation::encode_show(*operation, out),
         Command::ListOperations => operation::encode_list(out),
+        Command::ShowSeries(query) => series::encode_show(query, out),
+        Command::ListActivity(query) => series::encode_activity(query, out),
+        Command::ListFailures { filter, order, cursor, limit } => {
+            failure::encode_list(filter, *order, cursor.as_deref(), *limit, out)
+        }
+        Command::ShowFailure { fingerprint } => failure::encode_show(fingerprint, out),
         Command::Stats => job::encode_stats(out),
     }
 }

@@ -41,6 +41,14 @@ pub enum Form {
     Operation,
     /// JSON: bulk operations.
     Operations,
+    /// JSON: what happened over time.
+    Series,
+    /// JSON: what queues did lately.
+    Activity,
+    /// JSON: a page of groups of failures.
+    Failures,
+    /// JSON: a group of failures.
+    Failure,
     /// JSON: the store's totals.
     Stats,
     /// JSON: a page of the feed.
@@ -124,6 +132,10 @@ pub fn write_reply(writer: &mut ReplyWriter<'_>, form: Form, reply: &Reply) {
         (_, Reply::Queues(queues)) => put_json(writer, queues),
         (_, Reply::Operation(operation)) => put_json(writer, operation),
         (_, Reply::Operations(operations)) => put_json(writer, operations),
+        (_, Reply::Series(series)) => put_json(writer, series),
+        (_, Reply::Activity(page)) => put_json(writer, page),
+        (_, Reply::Failures(page)) => put_json(writer, page),
+        (_, Reply::Failure(group)) => put_json(writer, group),
         (_, Reply::Stats(stats)) => put_json(writer, stats),
     }
 }
@@ -160,6 +172,10 @@ pub fn read(form: Form, value: Value) -> Result<Response, Error> {
         Form::Queues => Reply::Queues(json(value)?),
         Form::Operation => Reply::Operation(json(value)?),
         Form::Operations => Reply::Operations(json(value)?),
+        Form::Series => Reply::Series(json(value)?),
+        Form::Activity => Reply::Activity(json(value)?),
+        Form::Failures => Reply::Failures(json(value)?),
+        Form::Failure => Reply::Failure(json(value)?),
         Form::Stats => Reply::Stats(json(value)?),
         Form::Events => return Ok(Response::Events(json(value)?)),
         Form::Orders => return Ok(Response::Orders(json(value)?)),

@@ -4,7 +4,7 @@
 
 use super::add::{self, OptionsCache};
 use super::arguments::Arguments;
-use super::{Call, feed, job, journal, lease, operation, queue, settle, verb, worker};
+use super::{Call, failure, feed, job, journal, lease, operation, queue, series, settle, verb, worker};
 use crate::model::Error;
 
 /// What a command does to the store.
@@ -97,6 +97,10 @@ commands! {
         "Applies a file of settings, where it changed since." queue::parse_config;
     Read 2 "QUEUE.GET" " queue" "Shows a queue, its counts, and each setting with its source." queue::parse_show;
     Read 1 "QUEUE.LIST" " [CURSOR cursor] [COUNT n]" "Lists queues, by name." queue::parse_list;
+    Read 1 "QUEUE.SERIES" " [QUEUE queue [NAME name | OTHER]] [STEP 10s|1m] [POINTS n]"
+        "Shows what happened over time to the jobs of the store, a queue or a name." series::parse_show;
+    Read 1 "QUEUE.ACTIVITY" " [QUEUE queue] [STEP 10s|1m] [POINTS n] [CURSOR cursor] [COUNT n]"
+        "Shows what each queue, or each job name of one, did lately." series::parse_activity;
     Administrative 2 "QUEUE.PAUSE" " queue [ACTOR actor] [REASON reason]" "Starts no other job of a queue."
         queue::parse_pause;
     Administrative 2 "QUEUE.RESUME" " queue [ACTOR actor] [REASON reason]" "Ends a pause." queue::parse_resume;
@@ -106,6 +110,9 @@ commands! {
     Read 1 "OPERATION.LIST" "" "Shows bulk operations, newest first." operation::parse_list;
     Administrative 2 "OPERATION.CANCEL" " operation [ACTOR actor] [REASON reason]"
         "Ends a bulk operation where it stands." operation::parse_cancel;
+    Read 2 "ERROR.LIST" " filter [ORDER last|first|hour|day|week] [CURSOR cursor] [COUNT n]"
+        "Lists groups of failures." failure::parse_list;
+    Read 2 "ERROR.GET" " fingerprint" "Shows a group of failures." failure::parse_show;
     Read 2 "EVENTS.READ" " cursor|$ [COUNT n] [BLOCK ms]" "Reads the feed, perhaps after waiting for it." feed::parse_events;
     Read 1 "WORKER.LIST" " [CURSOR cursor] [COUNT n]" "Lists the workers, by name." worker::parse_list;
     Read 2 "WORKER.GET" " worker" "Shows a worker, and what it runs." worker::parse_show;

@@ -30,7 +30,10 @@ fn weight_of(command: &Command) -> usize {
         | Command::ListJobs { .. }
         | Command::ShowLog { .. }
         | Command::ListQueues { .. }
-        | Command::ListOperations => SHOWS,
+        | Command::ListOperations
+        | Command::ShowSeries(_)
+        | Command::ListActivity(_)
+        | Command::ListFailures { .. } => SHOWS,
         _ => 1,
     }
 }

@@ -3,10 +3,12 @@
 //! One file per family of commands. Invariant: a command that is refused has emitted nothing.
 
 mod enqueue;
+mod failures;
 mod lease;
 mod queues;
 mod read;
 mod search;
+mod series;
 mod settle;
 mod size;
 mod verbs;
@@ -108,7 +110,13 @@ impl Machine {
             Command::ListQueues { cursor, limit } => self.list_queues(now, cursor.as_deref(), *limit),
             Command::ShowOperation { operation } => self.show_operation(operation.0),
             Command::ListOperations => Ok(self.list_operations()),
-            Command::Stats => Ok(self.stats(sink)),
+            Command::ShowSeries(query) => self.show_series(now, query),
+            Command::ListActivity(query) => self.list_activity(now, query),
+            Command::ListFailures { filter, order, cursor, limit } => {
+                self.list_failures(now, filter, *order, cursor.as_deref(), *limit)
+            }
+            Command::ShowFailure { fingerprint } => self.show_failure(now, fingerprint),
+            Command::Stats => Ok(self.totals(sink)),
         };
         #[cfg(feature = "audit")]
         self.check_invariants();

@@ -25,7 +25,7 @@ type Page = Vec<(i64, i64, u64)>;
 const SUMMARY_ERROR_BYTES: usize = 200;
 
 /// What a cursor may be, in words.
-const CURSOR: &str = "the cursor of the page before";
+pub(super) const CURSOR: &str = "the cursor of the page before";
 
 /// What is left of one call's share of work beside the jobs that it finds: without it a cursor whose job has gone, or many
 /// empty queues, would hold everybody else up.
@@ -364,7 +364,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn stats(&self, sink: &impl Sink) -> Reply {
+    pub(super) fn totals(&self, sink: &impl Sink) -> Reply {
         let mut counts = QueueCounts::default();
         self.queues.iter().for_each(|queue| counts.add(&queue.counts));
         Reply::Stats(Box::new(Stats {

@@ -10,6 +10,7 @@ mod operation;
 mod queue;
 mod restore;
 mod row;
+mod stats;
 mod tables;
 
 pub use restore::Restore;
@@ -28,6 +29,10 @@ mod kind {
     pub(super) const SETTLED: u16 = 7;
     pub(super) const OPERATION: u16 = 8;
     pub(super) const ROW: u16 = 9;
+    // What decides nothing may be skipped.
+    pub(super) const SERIES: u16 = 0x8000 | 10;
+    pub(super) const CANDIDATES: u16 = 0x8000 | 11;
+    pub(super) const FAILURE: u16 = 0x8000 | 12;
 }
 
 /// The numbers of optional fields, over all kinds.
@@ -53,13 +58,21 @@ mod field {
     pub(super) const LOG: u8 = 19;
     pub(super) const LOG_CHUNK: u8 = 20;
     pub(super) const CANCEL: u8 = 21;
+    pub(super) const OPEN: u8 = 22;
+    pub(super) const OPEN_MINUTE: u8 = 23;
+    pub(super) const SECONDS: u8 = 24;
+    pub(super) const MINUTES: u8 = 25;
+    pub(super) const COUNTS: u8 = 26;
+    pub(super) const OF_QUEUE: u8 = 27;
+    pub(super) const OF_NAME: u8 = 28;
+    pub(super) const OF_JOB: u8 = 29;
 }
 
 /// Bytes after which a part that holds many small things is closed and another begun.
 const PART_BYTES: usize = 32 << 10;
 
 impl Machine {
-    /// The whole state as parts, in the order that [`Restore`] takes them. Deterministic: equal states give equal parts.
+    /// The whole state, and what happened over time, as parts, in the order that [`Restore`] takes them. Deterministic: equal states give equal parts.
     pub fn save(&self, part: &mut dyn FnMut(u16, &[u8])) {
         let mut parts = Parts { part, body: Vec::new() };
         parts.add(kind::STORE, |w| self.write_store(w));
@@ -79,6 +92,7 @@ impl Machine {
         for (number, row) in self.rows.iter() {
             parts.add(kind::ROW, |w| row::write(w, number, row));
         }
+        stats::save(&self.stats, &mut parts);
     }
 
     /// Every blob that a row points to, ascending by position.

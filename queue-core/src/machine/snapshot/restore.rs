@@ -14,7 +14,7 @@ use super::super::rows::{RETURNED, Row};
 use super::super::tables::Known;
 use super::super::{LeaseToken, Machine, Wrong};
 use super::check::check_places;
-use super::{field, kind, once, operation, queue, row, tables, whole};
+use super::{field, kind, once, operation, queue, row, stats, tables, whole};
 use crate::model::{DelayCause, JobState, Now};
 
 /// What is ordered by the first of each pair: a number by its time, or by its rank.
@@ -66,6 +66,7 @@ impl Restore {
         self.fill_lanes()?;
         self.fill_orders();
         self.machine.check_books()?;
+        self.machine.stats.bytes = self.machine.stats.recount();
         Ok(self.machine)
     }
 
@@ -83,6 +84,9 @@ impl Restore {
             kind::SETTLED => self.settled(body),
             kind::OPERATION => self.operation(body),
             kind::ROW => self.row(body),
+            kind::SERIES => stats::read_series(&mut self.machine, body),
+            kind::CANDIDATES => stats::read_candidates(&mut self.machine, body),
+            kind::FAILURE => stats::read_failure(&mut self.machine, body),
             _ if is_skippable(kind) => Ok(()),
             _ => Err(Wrong::unknown("")),
         }

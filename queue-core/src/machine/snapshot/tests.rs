@@ -124,10 +124,13 @@ fn the_page_numbers_kinds_fields_and_words_as_the_code_does() {
         (kind::SETTLED, "settled tokens"),
         (kind::OPERATION, "a bulk operation"),
         (kind::ROW, "a job"),
+        (kind::SERIES, "a series"),
+        (kind::CANDIDATES, "candidates for a series"),
+        (kind::FAILURE, "a group of failures"),
     ] {
         lacks(format!("| {kind} | {what} |"));
     }
-    (field::KEY..=field::CANCEL).for_each(|field| lacks(format!("field {field}")));
+    (field::KEY..=field::OF_JOB).for_each(|field| lacks(format!("field {field}")));
     let numbered = |words: Vec<&str>| {
         let with_number = words.iter().enumerate().filter(|(_, word)| **word != "waiting-children");
         lacks(with_number.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", "));
@@ -191,7 +194,7 @@ fn parts_read_as_the_page_draws_them() {
 #[test]
 fn a_waiting_job_is_65_bytes() {
     let store = with_a_job();
-    let (kind, body) = store.parts().pop().expect("parts");
+    let row = store.parts().into_iter().find(|(kind, _)| *kind == kind::ROW);
     let mut expected = Vec::new();
     // Number, payload, queue, name, policy.
     expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]);
@@ -200,7 +203,28 @@ fn a_waiting_job_is_65_bytes() {
     expected.extend([0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     // Attempt, stalls, priority, state, detail, flags.
     expected.extend([0; 9]);
-    assert_eq!((kind, body), (kind::ROW, expected));
+    assert_eq!(row, Some((kind::ROW, expected)));
+}
+
+#[test]
+fn statistics_read_as_the_page_draws_them() {
+    let mut store = with_a_job();
+    let mut parts = store.parts();
+    let expected = [
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+        // How busy, the 10 s that run: their number, one job enqueued, no durations.
+        &[0, 0, 0, 0, 0, 0, 0, 0, 22, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0],
+    ];
+    assert_eq!(*body(&mut parts, kind::SERIES), expected.concat());
+    let name = &parts.iter().rfind(|(kind, _)| *kind == kind::SERIES).expect("a name's").1;
+    assert_eq!(name[..22], [3, 0, 0, 0, 0, 4, 0, 0, 0, b's', b'e', b'n', b'd', 1, 0, 0, 0, 0, 0, 0, 0, 22]);
+    store.fail_one();
+    let parts = store.parts();
+    let failure = &parts.iter().find(|(kind, _)| *kind == kind::FAILURE).expect("a failure").1;
+    assert_eq!(failure[4..11], *b"exit: N");
+    assert_eq!(numbers(failure, [(0, 4), (11, 4), (19, 8), (27, 8), (35, 8), (43, 8)]), [7, 4, 1, 0x100, 0x100, 1]);
+    // 228 counts of a byte each, both of the first minute and hour.
+    assert_eq!(numbers(failure, [(51, 1), (52, 4), (56, 1), (57, 1), (116, 1), (117, 1)]), [26, 228, 1, 0, 1, 0]);
 }
 
 #[test]
@@ -216,8 +240,9 @@ fn what_hangs_on_a_job_is_restored() {
     store.done(&Command::Pause { queue: "q".to_owned() });
     let parts = store.parts();
     let kinds: Vec<u16> = parts.iter().map(|(kind, _)| *kind).collect();
-    let expected = [kind::STORE, kind::NAMES, kind::WORKERS, kind::POLICIES, kind::QUEUE, kind::SETTLED, kind::ROW];
-    assert_eq!(kinds, expected);
+    let state = [kind::STORE, kind::NAMES, kind::WORKERS, kind::POLICIES, kind::QUEUE, kind::SETTLED, kind::ROW];
+    let statistics = [kind::SERIES, kind::SERIES, kind::SERIES, kind::CANDIDATES, kind::FAILURE];
+    assert_eq!(kinds, [&state[..], &statistics].concat());
     let restored = restore(&parts).expect("what was saved");
     restored.assert_invariants();
     assert_eq!(restored.state_hash(), store.machine.state_hash());

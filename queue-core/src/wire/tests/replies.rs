@@ -170,6 +170,70 @@ fn log_page() -> impl Strategy<Value = LogPage> {
     })
 }
 
+fn point() -> impl Strategy<Value = SeriesPoint> {
+    (number(), number(), number(), number()).prop_map(|(at_ms, enqueued, aged_out, p50_ms)| SeriesPoint {
+        at_ms,
+        counts: SeriesCounts { enqueued, aged_out, ..SeriesCounts::default() },
+        wait: Quantiles { count: 1, p50_ms, ..Quantiles::default() },
+        run: Quantiles::default(),
+    })
+}
+
+fn series() -> impl Strategy<Value = Series> {
+    let whose = (proptest::option::of(name()), proptest::option::of(name()), any::<bool>());
+    (whose, number(), proptest::collection::vec(point(), 0..3), point()).prop_map(
+        |((queue, name, other), from_ms, points, total)| Series {
+            queue,
+            name,
+            other,
+            step_ms: 60_000,
+            from_ms,
+            until_ms: 7,
+            points,
+            total,
+        },
+    )
+}
+
+fn activity() -> impl Strategy<Value = Activity> {
+    let counts = || proptest::collection::vec(number(), 0..3);
+    (name(), proptest::option::of(name()), any::<bool>(), (counts(), counts(), counts()), point()).prop_map(
+        |(queue, name, other, (enqueued, completed, failed), total)| Activity {
+            queue,
+            name,
+            other,
+            enqueued,
+            completed,
+            failed,
+            total,
+        },
+    )
+}
+
+fn failure_group() -> impl Strategy<Value = FailureGroup> {
+    let shares =
+        || proptest::collection::vec((name(), number()).prop_map(|(name, count)| FailureShare { name, count }), 0..3);
+    let counts = || proptest::collection::vec(number(), 0..3);
+    (text(20), name(), number(), (shares(), shares()), (counts(), counts(), counts())).prop_map(
+        |(fingerprint, kind, count, (queues, names), (minutes, hours, jobs))| FailureGroup {
+            fingerprint,
+            kind,
+            first_at_ms: 1,
+            last_at_ms: 2,
+            count,
+            minute: 3,
+            hour: 4,
+            day: 5,
+            week: 6,
+            minutes,
+            hours,
+            queues,
+            names,
+            jobs: jobs.into_iter().map(JobNumber).collect(),
+        },
+    )
+}
+
 fn hot_reply() -> impl Strategy<Value = (Form, Reply)> {
     prop_oneof![
         enqueued().prop_map(|one| (Form::Added, Reply::Enqueued(vec![one]))),
@@ -196,6 +260,14 @@ fn shown_reply() -> impl Strategy<Value = (Form, Reply)> {
             .prop_map(|(queues, cursor)| (Form::Queues, Reply::Queues(QueuePage { queues, cursor }))),
         operation().prop_map(|view| (Form::Operation, Reply::Operation(Box::new(view)))),
         proptest::collection::vec(operation(), 0..3).prop_map(|views| (Form::Operations, Reply::Operations(views))),
+        series().prop_map(|series| (Form::Series, Reply::Series(Box::new(series)))),
+        (proptest::collection::vec(activity(), 0..3), proptest::option::of(name())).prop_map(|(rows, cursor)| (
+            Form::Activity,
+            Reply::Activity(ActivityPage { step_ms: 10_000, rows, cursor })
+        )),
+        (proptest::collection::vec(failure_group(), 0..3), proptest::option::of(text(20)), number())
+            .prop_map(|(groups, cursor, kept)| (Form::Failures, Reply::Failures(FailurePage { groups, cursor, kept }))),
+        failure_group().prop_map(|group| (Form::Failure, Reply::Failure(Box::new(group)))),
         (number(), text(20)).prop_map(|(blob_bytes, state_hash)| {
             (Form::Stats, Reply::Stats(Box::new(Stats { blob_bytes, state_hash, ..Stats::default() })))
         }),

@@ -198,8 +198,34 @@ fn reading_command() -> impl Strategy<Value = Command> {
         (maybe(name()), 1..=Limits::PAGE_ROWS).prop_map(|(cursor, limit)| Command::ListQueues { cursor, limit }),
         any::<u64>().prop_map(|operation| Command::ShowOperation { operation: OperationNumber(operation) }),
         Just(Command::ListOperations),
+        series_query().prop_map(Command::ShowSeries),
+        activity_query().prop_map(Command::ListActivity),
+        (failure_filter(), select(FailureOrder::ALL), maybe(text(30)), 1..=Limits::PAGE_ROWS)
+            .prop_map(|(filter, order, cursor, limit)| Command::ListFailures { filter, order, cursor, limit }),
+        text(30).prop_map(|fingerprint| Command::ShowFailure { fingerprint }),
         Just(Command::Stats),
     ]
+}
+
+fn series_query() -> impl Strategy<Value = SeriesQuery> {
+    let whose = (maybe(name()), maybe(name()), any::<bool>());
+    (whose, select(Step::ALL), 1..=1_440_u32).prop_map(|((queue, name, other), step, points)| SeriesQuery {
+        queue,
+        name,
+        other,
+        step,
+        points,
+    })
+}
+
+fn activity_query() -> impl Strategy<Value = ActivityQuery> {
+    (maybe(name()), select(Step::ALL), 1..=60_u32, maybe(text(30)), 1..=Limits::PAGE_ROWS)
+        .prop_map(|(queue, step, points, cursor, limit)| ActivityQuery { queue, step, points, cursor, limit })
+}
+
+fn failure_filter() -> impl Strategy<Value = FailureFilter> {
+    (maybe(name()), maybe(name()), maybe(text(20)), maybe(any::<u64>()))
+        .prop_map(|(queue, name, contains, since_ms)| FailureFilter { queue, name, contains, since_ms })
 }
 
 pub(super) fn beat() -> impl Strategy<Value = Beat> {
