@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 
 use crate::access::Role;
 use crate::pages::{
-    assets, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions, queues,
-    theme, workers,
+    assets, errors, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions,
+    queues, theme, workers,
 };
 use crate::visit::{Shown, Visit};
 
@@ -89,6 +89,8 @@ table! {
     GET "/jobs/{job}/remove" Admin job_forms::remove;
     POST "/jobs/{job}/remove" Admin job_actions::remove;
     GET "/dead" Viewer jobs::dead;
+    GET "/errors" Viewer errors::page;
+    GET "/errors/{fingerprint}" Viewer errors::one;
     GET "/queues" Viewer queues::page;
     GET "/queues/{queue}" Viewer queue::page;
     POST "/queues/{queue}/pause" Operator queue_actions::pause;

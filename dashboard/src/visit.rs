@@ -78,6 +78,7 @@ pub(crate) enum Nav {
     Queues,
     Jobs,
     Dead,
+    Errors,
     Workers,
     Operations,
 }

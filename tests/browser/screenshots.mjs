@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { asVisitor, close, go, open, routeOf } from "./browser.mjs";
+import { ask } from "./engine.mjs";
 import { world } from "./world.mjs";
 
 const FOLDER = new URL("../../docs/screenshots/", import.meta.url).pathname;
@@ -13,6 +14,7 @@ const QUALITY = 0.7;
 const SUM_MAX = 2_000_000;
 
 const { jobs } = world;
+const [worst] = await ask(["error", "list", "--by", "hour", "--limit", "1"]);
 const PAGES = {
   overview: "/",
   queues: "/queues",
@@ -20,6 +22,8 @@ const PAGES = {
   jobs: "/jobs",
   search: "/jobs?q=state:dead+queue:invoices",
   dead: "/dead",
+  errors: "/errors",
+  error: `/errors/${encodeURIComponent(worst.fingerprint)}`,
   job: `/jobs/${jobs.dead}`,
   retrying: `/jobs/${jobs.retrying}`,
   edit: `/jobs/${jobs.dead}/edit`,

@@ -1,6 +1,6 @@
 //! The daemon `longshore-dashboard`: flags over environment over its file, signals, logs, and the way to the engine.
 //!
-//! Leaves serving to [`crate::serve`]. Exit codes: 0 stopped as asked; 1 wrong configuration or an address that is taken;
+//! Leaves serving to [`crate::serve()`]. Exit codes: 0 stopped as asked; 1 wrong configuration or an address that is taken;
 //! 2 wrong flags; 4 an engine that does not answer at the start and could not be waited for.
 
 mod credentials;

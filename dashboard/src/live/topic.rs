@@ -11,7 +11,7 @@ use queue_core::model::{Error, JobNumber, OperationNumber, is_name};
 
 use crate::access::Role;
 use crate::app::App;
-use crate::pages::{job, operations, overview, queue, workers};
+use crate::pages::{errors, job, operations, overview, queue, workers};
 use crate::query::{name_of, segment};
 use crate::view::totals;
 
@@ -26,6 +26,10 @@ pub(crate) enum Topic {
     Queue(String),
     /// What is known of a job, but its payload.
     Job(JobNumber),
+    /// What fails, by its cause.
+    Errors,
+    /// One cause of failures.
+    Error(String),
     /// Who works.
     Workers,
     /// What one worker runs.
@@ -39,6 +43,8 @@ impl fmt::Display for Topic {
         match self {
             Self::Totals => f.write_str("totals"),
             Self::Overview => f.write_str("overview"),
+            Self::Errors => f.write_str("errors"),
+            Self::Error(fingerprint) => write!(f, "error:{}", segment(fingerprint)),
             Self::Workers => f.write_str("workers"),
             Self::Worker(worker) => write!(f, "worker:{}", segment(worker)),
             Self::Queue(queue) => write!(f, "queue:{}", segment(queue)),
@@ -50,16 +56,19 @@ impl fmt::Display for Topic {
 
 impl Topic {
     /// How topics are written.
-    pub(crate) const FORMS: &str = "totals, overview, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
+    pub(crate) const FORMS: &str =
+        "totals, overview, errors, error:FINGERPRINT, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             None => match text {
                 "totals" => Some(Self::Totals),
                 "overview" => Some(Self::Overview),
+                "errors" => Some(Self::Errors),
                 "workers" => Some(Self::Workers),
                 _ => None,
             },
+            Some(("error", text)) => Some(Self::Error(text_of(text)?)),
             Some(("queue", name)) => Some(Self::Queue(decoded(name)?)),
             Some(("worker", name)) => Some(Self::Worker(decoded(name)?)),
             Some(("job", number)) => number.parse().ok().map(|number| Self::Job(JobNumber(number))),
@@ -74,6 +83,8 @@ impl Topic {
             Self::Totals => ("totals", self.totals(app).await),
             Self::Overview => ("overview", overview::region(app).await),
             Self::Queue(queue) => ("queue", queue::region(app, queue).await),
+            Self::Errors => ("errors", errors::region(app, role).await),
+            Self::Error(fingerprint) => ("error", errors::one_region(app, fingerprint).await),
             Self::Workers => ("workers", workers::region(app).await),
             Self::Worker(worker) => ("worker", workers::one_region(app, worker, role).await),
             Self::Operation(number) => ("operation", operations::region(app, *number, role).await),
@@ -92,9 +103,13 @@ impl Topic {
 
 /// A name as a path's segment writes it, so that it has no comma.
 fn decoded(text: &str) -> Option<String> {
-    let name = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
-    let name = name_of(&name);
-    is_name(name).then(|| name.to_owned())
+    text_of(text).filter(|name| is_name(name))
+}
+
+/// Any text as a path's segment writes it.
+fn text_of(text: &str) -> Option<String> {
+    let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+    Some(name_of(&text).to_owned())
 }
 
 /// Why nothing is kept up to date.
@@ -115,6 +130,8 @@ mod tests {
         for topic in [
             Topic::Totals,
             Topic::Overview,
+            Topic::Errors,
+            Topic::Error("exit: no, \"Q\" at N/X".into()),
             Topic::Queue("a,b=c:ä/..".into()),
             Topic::Queue("..".into()),
             Topic::Job(JobNumber(42)),

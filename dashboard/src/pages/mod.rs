@@ -1,6 +1,7 @@
 //! The handlers, a file for each page: ask the engine, show what it says.
 
 pub(crate) mod assets;
+pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod job;
 pub(crate) mod job_actions;

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, QueueView, WorkerState, WorkerView};
+use queue_core::model::{Error, FailureGroup, QueueView, WorkerState, WorkerView};
 
 use crate::app::App;
 use crate::live::Topic;
+use crate::pages::errors;
 use crate::view::{self, bytes, many, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
@@ -27,22 +28,24 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
 /// What is kept up to date.
 pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
     let page = app.engine.queues(None, QUEUES).await?;
+    let lately = view::queues::activity(app, None, QUEUES).await?;
+    let failures = errors::worst(app).await?;
     let workers = app.engine.all_workers().await?;
     let queues = page.queues;
     Ok(html! {
-        (attention(app, &queues, &workers))
+        (attention(app, &queues, &workers, &failures))
         section {
             h2 { "Queues" }
             @if queues.is_empty() {
                 (view::queues::none())
-            } @else { (view::queues::table(app, &queues)) }
+            } @else { (view::queues::table(app, &queues, &lately)) }
             @if page.cursor.is_some() { p { "The first " (QUEUES) " by name; " a href=(app.url("/queues")) { "all queues" } } }
         }
     })
 }
 
 /// What somebody should look at, worst first.
-fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView]) -> Markup {
+fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView], failures: &[FailureGroup]) -> Markup {
     let leasing = workers.iter().filter(|worker| worker.state == WorkerState::Running);
     let served: BTreeSet<_> = leasing.flat_map(|worker| &worker.queues).collect();
     let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !served.contains(&queue.queue);
@@ -52,7 +55,8 @@ fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView]) -> Markup 
     let item = |queue: &QueueView, state: &str, text: String| {
         html! { li data-test-attention=(state) { a href=(view::queues::jobs(app, &queue.queue, state)) { (bytes::marked(&queue.queue)) } ": " (text) } }
     };
-    let none = !queues.iter().any(|queue| unserved(&queue) || slow(&queue) || dead(&queue) || paused(&queue));
+    let none = failures.is_empty()
+        && !queues.iter().any(|queue| unserved(&queue) || slow(&queue) || dead(&queue) || paused(&queue));
     html! {
         @if !none {
             section.attention {
@@ -65,6 +69,7 @@ fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView]) -> Markup 
                         (item(queue, "waiting", format!("the next job has waited {}",
                             time::took(queue.next_waiting_ms.unwrap_or(0) / 1_000 * 1_000))))
                     }
+                    @for group in failures { (errors::attention(app, group)) }
                     @for queue in queues.iter().filter(dead) {
                         (item(queue, "dead", format!("{} dead", are(queue.counts.dead))))
                     }

@@ -18,10 +18,11 @@ const HTMX: &str =
     r#"{"extensions":"sse","history":false,"includeIndicatorCSS":false,"mode":"same-origin","defaultSwap":"none"}"#;
 
 /// Name, path, and the key behind `g` that leads there.
-const NAV: [(Nav, &str, &str, &str); 6] = [
+const NAV: [(Nav, &str, &str, &str); 7] = [
     (Nav::Overview, "Overview", "/", "o"),
     (Nav::Queues, "Queues", "/queues", "q"),
     (Nav::Jobs, "Jobs", "/jobs", "j"),
+    (Nav::Errors, "Errors", "/errors", "e"),
     (Nav::Dead, "Dead letters", "/dead", "d"),
     (Nav::Workers, "Workers", "/workers", "w"),
     (Nav::Operations, "Operations", "/operations", "p"),

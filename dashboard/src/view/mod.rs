@@ -5,6 +5,7 @@ pub(crate) mod form;
 pub(crate) mod jobs;
 pub(crate) mod layout;
 pub(crate) mod queues;
+pub(crate) mod spark;
 pub(crate) mod state;
 pub(crate) mod time;
 pub(crate) mod totals;

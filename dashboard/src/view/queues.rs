@@ -1,10 +1,11 @@
-//! A table of queues: counts by state, how long the next job has waited, and a bar of what stands in it.
+//! A table of queues: counts by state, what happened in the last five minutes, how long the next job has waited.
 
 use maud::{Markup, html};
-use queue_core::model::QueueView;
+use queue_core::engine::EngineExt;
+use queue_core::model::{Activity, ActivityQuery, Error, QueueView, Step};
 
 use super::state::{self, LOOKS};
-use super::{bytes, count, time};
+use super::{bytes, count, spark, time};
 use crate::app::App;
 use crate::pages::search::qualifier;
 use crate::query::{Query, segment};
@@ -34,23 +35,39 @@ pub(crate) fn none() -> Markup {
     super::empty("There are no queues yet", &next)
 }
 
-/// A table of queues.
-pub(crate) fn table(app: &App, queues: &[QueueView]) -> Markup {
+/// Buckets of 10 s that a row draws: five minutes.
+const POINTS: u32 = 30;
+/// Their length in minutes.
+const MINUTES: u64 = 5;
+
+/// What the queues of a page did lately; `after` and `limit` as for the page.
+pub(crate) async fn activity(app: &App, after: Option<String>, limit: u32) -> Result<Vec<Activity>, Error> {
+    let query = ActivityQuery { queue: None, step: Step::Seconds, points: POINTS, cursor: after, limit };
+    Ok(app.engine.activity(query).await?.rows)
+}
+
+/// A table of queues, beside what each did lately.
+pub(crate) fn table(app: &App, queues: &[QueueView], lately: &[Activity]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Queues" {
             table.rows data-test-queues {
                 thead { tr {
                     th { "Queue" }
                     @for column in COLUMNS { th.number { (column) } }
+                    th title="completed and failed attempts in the last five minutes, by 10 s" { "last 5 min" }
+                    th.number.wide title="jobs enqueued a minute, over five minutes" { "in/min" }
+                    th.number.wide title="jobs completed a minute, over five minutes" { "done/min" }
+                    th.number.wide title="attempts that failed or ran out, of all that ended in five minutes" { "failed" }
+                    th.number.wide title="95 % of the jobs leased in five minutes had waited at most this" { "p95 wait" }
                     th.number title="how long the job that is next in line has waited" { "next waits" }
                 } }
-                tbody { @for queue in queues { (row(app, queue)) } }
+                tbody { @for queue in queues { (row(app, queue, lately.iter().find(|row| row.queue == queue.queue))) } }
             }
         }
     }
 }
 
-fn row(app: &App, view: &QueueView) -> Markup {
+fn row(app: &App, view: &QueueView, lately: Option<&Activity>) -> Markup {
     html! {
         tr data-test-queue=(view.queue) {
             td { a href=(link(app, &view.queue)) { (bytes::marked(&view.queue)) }
@@ -61,7 +78,44 @@ fn row(app: &App, view: &QueueView) -> Markup {
                     @if number == 0 { "0" } @else { a href=(jobs(app, &view.queue, look.word)) { (count(number)) } }
                 }
             }
+            (recent(lately))
             td.number { @if let Some(ms) = view.next_waiting_ms { (time::took(ms / 1_000 * 1_000)) } }
         }
+    }
+}
+
+/// The cells of what happened lately.
+fn recent(lately: Option<&Activity>) -> Markup {
+    let Some(Activity { completed, failed, total, .. }) = lately else {
+        return html! { td {} @for _ in 0..4 { td.number.wide {} } };
+    };
+    let counts = &total.counts;
+    let wrong = counts.failed + counts.stalled;
+    let title = format!("{} completed, {} failed in {MINUTES} minutes", count(counts.completed), count(wrong));
+    let a_minute = |number: u64| if number > 0 && number < MINUTES { "<1".to_owned() } else { count(number / MINUTES) };
+    html! {
+        td { (spark::bars(&title, completed, failed)) }
+        td.number.wide.zero[counts.enqueued == 0] data-test-rate="in" { (a_minute(counts.enqueued)) }
+        td.number.wide.zero[counts.completed == 0] data-test-rate="done" { (a_minute(counts.completed)) }
+        td.number.wide.zero[wrong == 0] data-test-rate="failed" { (percent(wrong, wrong + counts.completed)) }
+        td.number.wide { @if total.wait.count > 0 { (time::took(total.wait.p95_ms)) } }
+    }
+}
+
+/// A part of a whole in hundredths, rounded up, so that nothing that happened is shown as nothing.
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { String::new() } else { format!("{} %", (u128::from(part) * 100).div_ceil(u128::from(whole))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn parts_are_rounded_up_to_whole_hundredths() {
+        assert_eq!(
+            [percent(0, 0), percent(0, 7), percent(1, 1_000), percent(1, 2), percent(7, 7)],
+            ["", "0 %", "1 %", "50 %", "100 %"].map(String::from)
+        );
     }
 }

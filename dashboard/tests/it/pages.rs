@@ -162,3 +162,55 @@ async fn names_of_any_kind_have_their_pages() {
         desk.page(path).await.has(&["data-test-live=\"queue\"", "data-test-input=\"attempts\"", "default"]);
     }
 }
+
+#[tokio::test]
+async fn failures_are_gathered_by_their_cause_and_put_right_together() {
+    let desk = Desk::new();
+    desk.page("/errors").await.has(&["Nothing has failed"]);
+    for user in 1..=3 {
+        desk.dead("orders", &format!("user {user} is not there, \"a/b\"")).await;
+    }
+    let number = desk.dead("emails", "another, cause").await;
+    let list = desk.page("/errors").await;
+    list.has(&[
+        "data-test-error-group=",
+        "user N is not there, Q",
+        ">3</td>",
+        "orders",
+        "data-test-error-group=",
+        "another, cause",
+    ]);
+    for sort in ["hour", "day", "week", "last", "first"] {
+        desk.page(&format!("/errors?sort={sort}")).await.has(&["another, cause"]);
+    }
+    let refused = desk.get("/errors?sort=size").await;
+    assert_eq!(refused.status, axum::http::StatusCode::BAD_REQUEST);
+    refused.has(&["hour"]);
+    desk.page("/").await.has(&["Needs attention", "user N is not there, Q", "3 failures within an hour"]);
+    let link = |page: &str, part: &str| {
+        let before = page.split_once(part).unwrap_or_else(|| panic!("no {part}")).0;
+        before.rsplit("href=\"").next().expect("a link").split('"').next().expect("an end").replace("&amp;", "&")
+    };
+    let group = desk.page(&link(&list.text, "another, cause</a>")).await;
+    group.has(&["another, cause", "emails", &format!("data-test-sample=\"{}\"", number.0)]);
+    let group = desk.page(&link(&list.text, "user N is not there, Q</a>")).await;
+    let preview = desk.page(&link(&group.text, "Run its dead jobs again")).await;
+    preview.has(&["Run again", "<b>3 jobs</b> match", "state:dead"]);
+    assert_eq!(desk.get("/errors/nothing").await.status, axum::http::StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn queues_show_what_happened_lately() {
+    let desk = Desk::new();
+    desk.dead("orders", "no").await;
+    for path in ["/", "/queues"] {
+        let page = desk.page(path).await;
+        page.has(&[
+            "data-test-queue=\"orders\"",
+            "0 completed, 1 failed in 5 minutes",
+            "data-test-rate=\"in\"",
+            "&lt;1",
+            "100 %",
+        ]);
+    }
+}
