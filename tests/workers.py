@@ -7,7 +7,6 @@ the daemons with exit code 0, and what runs has its grace time; one killed by SI
 server was away, are as the documentation says. What the server says is asked of the server, never of the worker's log.
 """
 
-import json
 import pathlib
 import sys
 import time
@@ -26,12 +25,13 @@ command = ["sh", "-c", "exit 0"]
 
 
 def worker(url, name):
-    """A worker as `longshore worker show` tells it."""
-    return json.loads(cli(url, "--json", "worker", "show", name).out)
+    """A worker as the engine knows it; None before its first beat."""
+    workers = cli(url, "--json", "worker", "list").rows()
+    return next((found for found in workers if found["worker"] == name), None)
 
 
 def in_state(url, name, state):
-    return until(lambda: (shown := worker(url, name))["state"] == state and shown, f"{name} is {state}")
+    return until(lambda: (shown := worker(url, name)) and shown["state"] == state and shown, f"{name} is {state}")
 
 
 def leases(url):

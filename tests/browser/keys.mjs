@@ -38,7 +38,7 @@ export function tests() {
       await page.keyboard.press("Tab");
       assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
       await page.keyboard.press("Enter");
-      assert.equal(new URL(page.url()).hash, "#main");
+      await page.waitForURL("**/jobs#main");
       await page.keyboard.press("Tab");
       assert.ok(await page.evaluate(() => document.querySelector("main").contains(document.activeElement)));
     });

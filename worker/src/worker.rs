@@ -141,6 +141,8 @@ async fn serve(shared: &Arc<Shared>, grace: Duration, shutdown: &Shutdown) -> Re
         () = stop(shared, grace, shutdown) => {}
         ended = loops.join_next() => return Err(broken(ended)),
     }
+    // A beat of theirs behind the last one would bring the worker back into the registry.
+    loops.shutdown().await;
     // Without a link it is not worth a wait; the registry forgets silent workers by itself.
     if shared.link.is_up() {
         keeper::leave(shared).await;

@@ -168,3 +168,18 @@ async fn orders_go_the_whole_way_over_a_real_engine() {
     tokio::time::timeout(wait, worker).await.expect("it stops").expect("no panic").expect("a clean end");
     assert_eq!(engine.worker("w".into()).await.expect_err("it took its leave").word, Word::NoWorker);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_heard_of_a_worker_behind_its_last_beat() {
+    for round in 0..300 {
+        let desk = Desk::new();
+        let (worker, _gate) = gated(&desk, 2);
+        let shutdown = Shutdown::new();
+        let worker = tokio::spawn(worker.shutdown(shutdown.clone()).run());
+        desk.until(|desk| lease_calls(desk) == 1).await;
+        shutdown.request();
+        worker.await.expect("no panic").expect("stopped");
+        let beats: Vec<_> = desk.beats().into_iter().map(|(_, beat)| (beat.state, beat.leaving)).collect();
+        assert!(matches!(beats.last(), Some((WorkerState::Stopping, true))), "round {round}: {beats:?}");
+    }
+}
