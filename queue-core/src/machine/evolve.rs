@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 
 use super::Machine;
 use super::event::{Blob, Due, Event, NewRow, Next};
+use super::happened::Happened;
 use super::more::{CancelMark, Failure, LeaseRow, LogChunk, More, Runs};
 use super::queue::{Queue, Tree};
 use super::rows::{EXPIRED, RETURNED, Row, WALL};
@@ -27,16 +28,24 @@ impl Machine {
     ///
     /// If the event does not fit the state: the journal is not of this store, or the machine is broken.
     pub fn evolve(&mut self, position: u64, at: u64, event: &Event<'_>) {
+        let happened = Happened::of(event, &self.rows, at.max(self.steady));
+        self.fold(position, at, event, happened.as_ref());
+    }
+
+    /// As [`Machine::evolve`], by who knows what the event counts for.
+    pub(super) fn fold(&mut self, position: u64, at: u64, event: &Event<'_>, happened: Option<&Happened>) {
         if let Event::Digest { state_hash } = *event {
             // No state of its own, not even an instant: writing it down changes nothing.
             assert_eq!(state_hash, self.state_hash(), "the fold comes to the state that wrote the journal");
             return;
         }
         self.steady = self.steady.max(at);
+        if let Some(happened) = happened {
+            self.observe(event, happened);
+        }
         match event.number() {
             Some(number) => {
                 self.count_out(number.0);
-                self.observe(event);
                 self.fold_job(position, event);
                 self.count_in(number.0);
             }
@@ -476,21 +485,6 @@ impl Machine {
         entry.set(serde_json::from_value(merged).expect(expect), config);
         for tree in Tree::ALL {
             self.refresh(queue, tree);
-        }
-    }
-
-    /// A rank is used up at its end of the queue.
-    fn claim_rank(&mut self, queue: u32, rank: i64) {
-        let queue = &mut self.queues[queue as usize];
-        queue.back = queue.back.max(rank + 1);
-        queue.front = queue.front.min(rank - 1);
-    }
-
-    fn forget_unstarted(&mut self, number: u64) {
-        let row = self.rows.get_mut(number).expect(THERE);
-        let queue = row.queue;
-        if let Some(at) = row.more.as_mut().and_then(|more| more.expires_at.take()) {
-            self.order(queue, Tree::Unstarted, (at.get(), number), false);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Of what happens, never of what is read back: it begins with the engine's start, and is no part of the state.
 
-use super::rows::Rows;
+use super::happened::Happened;
 use super::{Event, Machine};
 use crate::model::{Histogram, LeaseOutcome, Limits, QueueFigures};
 
@@ -24,35 +24,22 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Counts an event that is about to be folded, at instant `at`.
-    pub(super) fn observe(&mut self, event: &Event<'_>, rows: &Rows, at: u64) {
-        let outcome = match event {
-            Event::Leased { number, .. } => {
-                if let Some(row) = rows.get(number.0) {
-                    self.wait_ms.add(at.saturating_sub(row.at));
-                }
-                return;
-            }
-            Event::ClockMoved { .. } => {
-                self.clock_jumps += 1;
-                return;
-            }
-            Event::Completed { .. } => LeaseOutcome::Completed,
-            Event::Failed { .. } => LeaseOutcome::Failed,
-            Event::Released { .. } => LeaseOutcome::Released,
-            Event::Snoozed { .. } => LeaseOutcome::Snoozed,
-            Event::LeaseExpired { .. } => LeaseOutcome::Expired,
-            _ => return,
-        };
-        let Some(row) = event.number().and_then(|number| rows.get(number.0)) else { return };
-        let queue = row.queue as usize;
-        if self.ended.len() <= queue {
-            self.ended.resize(queue + 1, Default::default());
+    /// Counts an event that is about to be folded, and what it counts for.
+    pub(super) fn observe(&mut self, event: &Event<'_>, happened: Option<&Happened>) {
+        self.clock_jumps += u64::from(matches!(event, Event::ClockMoved { .. }));
+        let Some(happened) = happened else { return };
+        if let Some(wait) = happened.wait {
+            self.wait_ms.add(wait);
         }
-        self.ended[queue][outcome as usize] += 1;
-        let leased_at = row.runs().and_then(|runs| runs.timeline.last()).map(|lease| lease.leased_at);
-        if let (LeaseOutcome::Completed | LeaseOutcome::Failed, Some(leased_at)) = (outcome, leased_at) {
-            self.run_ms.add(at.saturating_sub(leased_at));
+        if let Some(run) = happened.run {
+            self.run_ms.add(run);
+        }
+        if let Some(outcome) = happened.ended {
+            let queue = happened.queue as usize;
+            if self.ended.len() <= queue {
+                self.ended.resize(queue + 1, Default::default());
+            }
+            self.ended[queue][outcome as usize] += 1;
         }
     }
 }

@@ -14,6 +14,7 @@ mod evolve;
 mod fingerprint;
 mod fits;
 mod given;
+mod happened;
 mod invariants;
 mod memory;
 mod meter;
@@ -37,6 +38,7 @@ pub use elapse::Lapse;
 pub use event::{Blob, By, Due, Event, NewRow, Next, Policy};
 pub use fingerprint::fingerprint;
 pub use given::Given;
+use happened::Happened;
 use meter::Meter;
 pub use meter::Metered;
 #[cfg(test)]
@@ -273,9 +275,10 @@ impl Machine {
     /// Emits an event as of `now`: folds it into the state, and the sink gets it. These two things and no other.
     fn emit(&mut self, now: Now, sink: &mut impl Sink, event: &Event<'_>) {
         let at = now.steady.max(self.steady);
-        self.meter.observe(event, &self.rows, at);
+        let happened = Happened::of(event, &self.rows, at);
+        self.meter.observe(event, happened.as_ref());
         let position = sink.append(at, event);
-        self.evolve(position, at, event);
+        self.fold(position, at, event, happened.as_ref());
         for blob in self.released.drain(..) {
             sink.release(blob);
         }

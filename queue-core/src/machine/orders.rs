@@ -87,4 +87,19 @@ impl Machine {
         }
         self.refresh(queue, tree);
     }
+    /// A rank is used up at its end of the queue.
+    pub(super) fn claim_rank(&mut self, queue: u32, rank: i64) {
+        let queue = &mut self.queues[queue as usize];
+        queue.back = queue.back.max(rank + 1);
+        queue.front = queue.front.min(rank - 1);
+    }
+
+    /// It was started, or never will be.
+    pub(super) fn forget_unstarted(&mut self, number: u64) {
+        let row = self.rows.get_mut(number).expect(THERE);
+        let queue = row.queue;
+        if let Some(at) = row.more.as_mut().and_then(|more| more.expires_at.take()) {
+            self.order(queue, Tree::Unstarted, (at.get(), number), false);
+        }
+    }
 }

@@ -14,10 +14,10 @@ pub(super) use histogram::Sum;
 pub(super) use names::{Candidate, Names, Pair};
 pub(super) use series::{Bucket, Chunk, Series, put, take};
 
+use super::happened::{Happened, KINDS};
 use super::memory::allocated;
-use super::rows::Rows;
 use super::tables::Interned;
-use super::{Event, Machine, Next};
+use super::{Event, Machine};
 
 /// What all of it may take: 64 MiB.
 const BYTES: u64 = 64 << 20;
@@ -25,80 +25,6 @@ const BYTES: u64 = 64 << 20;
 const ROOM_BYTES: u64 = 1 << 20;
 /// A series beside what is in its buckets: the least that its lists take.
 const SERIES_BYTES: u64 = allocated(size_of::<Series>()) + 512;
-/// The kind of failures that count as timeouts.
-const TIMEOUT: &str = "timeout";
-
-/// What is counted: the bits of [`Happened::kinds`], in the order of the model's counts.
-mod kind {
-    pub(super) const ENQUEUED: u16 = 1;
-    pub(super) const STARTED: u16 = 1 << 1;
-    pub(super) const COMPLETED: u16 = 1 << 2;
-    pub(super) const FAILED: u16 = 1 << 3;
-    pub(super) const TIMED_OUT: u16 = 1 << 4;
-    pub(super) const STALLED: u16 = 1 << 5;
-    pub(super) const RETURNED: u16 = 1 << 6;
-    pub(super) const DEAD: u16 = 1 << 7;
-    pub(super) const CANCELLED: u16 = 1 << 8;
-    pub(super) const RETRIED: u16 = 1 << 9;
-    pub(super) const REMOVED: u16 = 1 << 10;
-    pub(super) const AGED_OUT: u16 = 1 << 11;
-}
-
-/// How many kinds there are.
-pub(super) const KINDS: usize = 12;
-
-/// What an event counts for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Happened {
-    queue: u32,
-    name: u32,
-    kinds: u16,
-    wait: Option<u64>,
-    run: Option<u64>,
-}
-
-impl Happened {
-    /// What `event` counts for, by the row as it is before it; `None` for nothing.
-    fn of(event: &Event<'_>, rows: &Rows, at: u64) -> Option<Self> {
-        let kinds = match *event {
-            Event::Enqueued(ref new) => {
-                let (queue, name) = (new.queue, new.name);
-                return Some(Self { queue, name, kinds: kind::ENQUEUED, wait: None, run: None });
-            }
-            Event::Leased { .. } => kind::STARTED,
-            Event::Completed { .. } => kind::COMPLETED,
-            Event::Failed { kind: TIMEOUT, next, .. } => kind::FAILED | kind::TIMED_OUT | ended(next),
-            Event::Failed { next, .. } => kind::FAILED | ended(next),
-            Event::Released { next, .. } | Event::Snoozed { next, .. } => kind::RETURNED | ended(next),
-            Event::LeaseExpired { next, .. } => kind::STALLED | ended(next),
-            Event::Expired { .. } => kind::DEAD,
-            Event::Cancelled { .. } => kind::CANCELLED,
-            Event::Retried { .. } => kind::RETRIED,
-            Event::Removed { .. } => kind::REMOVED,
-            Event::AgedOut { .. } => kind::AGED_OUT,
-            _ => return None,
-        };
-        let row = rows.get(event.number()?.0)?;
-        let run = || Some(at.saturating_sub(row.runs()?.timeline.last()?.leased_at));
-        Some(Self {
-            queue: row.queue,
-            name: row.name,
-            kinds,
-            wait: (kinds & kind::STARTED != 0).then(|| at.saturating_sub(row.at)),
-            run: if kinds & (kind::COMPLETED | kind::FAILED) == 0 { None } else { run() },
-        })
-    }
-}
-
-/// What becomes of a job after its lease, as far as it is counted.
-const fn ended(next: Next) -> u16 {
-    match next {
-        Next::Waiting | Next::Delayed(_) => 0,
-        Next::Dead(_) => kind::DEAD,
-        Next::Cancelled => kind::CANCELLED,
-    }
-}
-
 /// The series of a queue.
 #[derive(Debug, Default)]
 pub(super) struct QueueStats {
@@ -233,11 +159,10 @@ impl Stats {
 }
 
 impl Machine {
-    /// Counts what `event` does to a job, before it is folded.
-    pub(super) fn observe(&mut self, event: &Event<'_>) {
+    /// Counts what `event` is for, before it is folded.
+    pub(super) fn observe(&mut self, event: &Event<'_>, happened: &Happened) {
         let at = self.steady;
-        let Some(happened) = Happened::of(event, &self.rows, at) else { return };
-        self.stats.note(at, &happened, &self.names);
+        self.stats.note(at, happened, &self.names);
         if let Event::Failed { number, kind, fingerprint, .. } = *event {
             let name = self.names.get(happened.name);
             self.stats.failures.note(at, number.0, (kind, fingerprint), happened.queue, name);

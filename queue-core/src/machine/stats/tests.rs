@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::super::{Blob, Chance, Event, Machine, Restore, Sink, decode, encode, kind_of};
-use super::{BYTES, Happened, Stats, kind};
+use super::{BYTES, Happened, Stats};
+use crate::machine::happened::kind;
 use crate::model::{Command, Context, JobVerb, LeaseOrder, LeaseRef, NewJob, Now, Outcome, Reply, Settlement, Step};
 
 /// An event as it is written down: position, instant, kind, body.
@@ -140,7 +141,7 @@ fn fill(stats: &mut Stats, at: u64, queues: std::ops::Range<u32>, chance: &mut C
     for queue in queues {
         for _ in 0..4 {
             let (wait, run) = (Some(chance.next_u64() % 100_000), Some(chance.next_u64() % 100_000));
-            let happened = Happened { queue, name: 0, kinds: kind::STARTED | kind::COMPLETED, wait, run };
+            let happened = Happened { queue, name: 0, kinds: kind::STARTED | kind::COMPLETED, ended: None, wait, run };
             stats.note(at, &happened, &names);
         }
         assert!(stats.total_bytes() <= BYTES, "{} bytes", stats.total_bytes());
@@ -195,7 +196,7 @@ fn the_busiest_names_have_the_places() {
         names.insert(number, format!("name {number}").into_boxed_str());
     }
     let mut note = |at, name| {
-        let happened = Happened { queue: 0, name, kinds: kind::ENQUEUED, wait: None, run: None };
+        let happened = Happened { queue: 0, name, kinds: kind::ENQUEUED, ended: None, wait: None, run: None };
         stats.note(at, &happened, &names);
     };
     (0..200).for_each(|name| note(START, name));
