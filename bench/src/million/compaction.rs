@@ -13,7 +13,7 @@ use super::probe::{Latencies, Probe};
 use super::table::Table;
 use super::{Bench, Client, MillionArguments, work};
 use crate::longshore_server::LongshoreServer;
-use crate::{clock, host};
+use crate::{clock, host, jobs};
 
 const SEGMENT: [&str; 2] = ["--segment-bytes", "8mb"];
 /// How often the server's threads are looked at.
@@ -43,7 +43,7 @@ fn fill(arguments: &MillionArguments, folder: &Path, table: &mut Table) -> Resul
     let server = LongshoreServer::start_with(folder, &SEGMENT)?;
     let client = Client::connect(&server)?;
     let (before, started) = (host::resident_bytes(server.pid())?, clock::now());
-    client.runtime.block_on(work::fill(&client.engine, arguments.jobs, None))?;
+    client.runtime.block_on(jobs::fill(&client.engine, work::QUEUE, arguments.jobs, None))?;
     table.note("fill in batches of 1,000, s", started.elapsed().as_secs_f64());
     let grown = host::resident_bytes(server.pid())?.saturating_sub(before);
     table.note("resident bytes per job", grown as f64 / arguments.jobs as f64);
@@ -79,7 +79,7 @@ fn compact(
     let mut batches = 0;
     while !is_compacting(server)? {
         ensure!(batches < BATCHES, "no snapshot was begun after {batches} batches");
-        bench.prepare(async |engine| work::fill(engine, 1_000, None).await)?;
+        bench.prepare(async |engine| jobs::fill(engine, work::QUEUE, 1_000, None).await)?;
         batches += 1;
     }
     let started = clock::now();

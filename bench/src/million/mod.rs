@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 
 use crate::clock;
 use crate::host::{self, Scratch};
+use crate::jobs;
 use crate::longshore_server::LongshoreServer;
 use probe::{Latencies, Probe};
 use table::Table;
@@ -140,18 +141,18 @@ impl Bench<'_> {
 
 /// Each piece of bulk work in turn, on one store.
 fn beside(arguments: &MillionArguments, scratch: &Path, table: &mut Table) -> Result<()> {
-    let (folder, jobs) = (scratch.join("beside"), arguments.jobs);
+    let (folder, number) = (scratch.join("beside"), arguments.jobs);
     let server = LongshoreServer::start(&folder)?;
     let mut bench = Bench { arguments, client: Client::connect(&server)?, table };
     let filled = clock::now();
-    bench.prepare(async |engine| work::fill(engine, jobs, None).await)?;
+    bench.prepare(async |engine| jobs::fill(engine, work::QUEUE, number, None).await)?;
     let filled = filled.elapsed();
     let time = arguments.idle_time();
     bench.beside("searched by payload text, no match", async |engine| work::search(engine, time).await)?;
-    bench.beside("drained by a worker of concurrency 100", async |engine| work::drain(engine).await)?;
+    bench.beside("drained by a worker of concurrency 100", async |engine| jobs::drain(engine, work::QUEUE).await)?;
     bench.prepare(async |engine| {
-        work::fill(engine, jobs, None).await?;
-        work::reject(engine).await
+        jobs::fill(engine, work::QUEUE, number, None).await?;
+        jobs::reject(engine, work::QUEUE, |_| "status 1".to_owned()).await
     })?;
     bench.beside("redriven, all dead", async |engine| work::operate(engine, BulkVerb::Retry, JobState::Dead).await)?;
     bench.beside("removed, all waiting", async |engine| {
@@ -159,7 +160,7 @@ fn beside(arguments: &MillionArguments, scratch: &Path, table: &mut Table) -> Re
     })?;
     // Far enough away that all are there, and the idle figure is taken, before they are due.
     let due = clock::time_of_day() + filled * 2 + arguments.idle_time() + Duration::from_secs(2);
-    bench.prepare(async |engine| work::fill(engine, jobs, Some(due)).await)?;
+    bench.prepare(async |engine| jobs::fill(engine, work::QUEUE, number, Some(due)).await)?;
     let idle = bench.idle()?;
     // What is left of the time until then belongs to neither figure.
     std::thread::sleep(due.duration_since(clock::time_of_day()).unwrap_or_default());

@@ -13,8 +13,7 @@ use queue_core::{Queue, connect};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::work;
-use crate::{clock, host};
+use crate::{clock, host, jobs};
 
 /// What is slept less than the pause, and waited out awake: a sleep ends late.
 const AWAKE: Duration = Duration::from_micros(80);
@@ -96,7 +95,7 @@ fn pace(rate: u32, stop: &AtomicBool, ticks: &mpsc::UnboundedSender<Instant>) {
 async fn call(queue: Queue, mut ticked: mpsc::UnboundedReceiver<Instant>) -> Result<Vec<f64>> {
     let (mut calls, mut us) = (JoinSet::new(), Vec::new());
     while let Some(due) = ticked.recv().await {
-        let add = queue.add_bytes("send", work::payload());
+        let add = queue.add_bytes("send", jobs::payload());
         calls.spawn(async move {
             add.await?;
             anyhow::Ok((clock::now() - due).as_secs_f64() * 1e6)

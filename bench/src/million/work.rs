@@ -1,105 +1,21 @@
-//! The bulk work, as users do it: by our client, over one connection, each piece to its end.
+//! The bulk work beside which others are measured, as users do it: by our client, over one connection, to its end.
 //!
 //! Every function answers once the store is in the state that its name says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use queue_core::Queue;
+use anyhow::{Result, ensure};
 use queue_core::engine::{Engine, EngineExt};
-use queue_core::model::{
-    BulkVerb, Command, Context, JobFilter, JobState, LeaseOrder, LeaseRef, LeasedJob, NewJob, OperationState, Outcome,
-    QueueCounts, Reply, Settlement,
-};
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use worker::{Activity, HandlerError, Shutdown, Worker};
+use queue_core::model::{BulkVerb, Context, JobFilter, JobState, OperationState, QueueCounts};
 
 /// Where the million is.
 pub(super) const QUEUE: &str = "emails";
-const BATCH: u64 = 1000;
 /// How often a state is looked at that comes by itself.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// 190 bytes of JSON.
-pub(super) fn payload() -> Vec<u8> {
-    format!(r#"{{"to":"ann@example.com","text":"{}"}}"#, "x".repeat(156)).into_bytes()
-}
-
-/// Adds `jobs` in batches of 1,000, two in flight, due at `run_at` where there is one.
-pub(super) async fn fill(engine: &Arc<dyn Engine>, jobs: u64, run_at: Option<SystemTime>) -> Result<()> {
-    let (mut left, mut lanes) = (jobs, JoinSet::new());
-    loop {
-        while left > 0 && lanes.len() < 2 {
-            let size = left.min(BATCH);
-            left -= size;
-            let queue = Queue::new(engine, QUEUE);
-            lanes.spawn(async move {
-                let one = |_| {
-                    let add = queue.add_bytes("send", payload());
-                    run_at.map_or(add.clone(), |time| add.clone().run_at(time)).into_job()
-                };
-                let batch = (0..size).map(one).collect::<Result<Vec<NewJob>, _>>()?;
-                queue.add_many(batch).await?;
-                anyhow::Ok(())
-            });
-        }
-        match lanes.join_next().await {
-            Some(added) => added??,
-            None => return Ok(()),
-        }
-    }
-}
-
 async fn counts(engine: &Arc<dyn Engine>) -> Result<QueueCounts> {
     Ok(engine.queue(QUEUE).await?.counts)
-}
-
-/// Runs a worker of concurrency 100 whose handler does nothing until it has completed every waiting job.
-pub(super) async fn drain(engine: &Arc<dyn Engine>) -> Result<()> {
-    let jobs = counts(engine).await?.waiting;
-    let (counted, finished) = (AtomicU64::new(0), Arc::new(Notify::new()));
-    let (told, shutdown) = (Arc::clone(&finished), Shutdown::new());
-    let worker = Worker::builder(engine)
-        .queue(QUEUE, 1)
-        .concurrency(100)
-        .handler("send", async |_: serde::de::IgnoredAny, _: worker::Context| Ok::<_, HandlerError>(()))
-        .observer(Arc::new(move |activity: Activity<'_>| {
-            let ended = matches!(activity, Activity::Ended { .. });
-            if ended && counted.fetch_add(1, Ordering::Relaxed) + 1 == jobs {
-                told.notify_one();
-            }
-        }))
-        .shutdown(shutdown.clone());
-    let running = tokio::spawn(worker.run());
-    finished.notified().await;
-    shutdown.request();
-    running.await??;
-    Ok(())
-}
-
-/// Leases every waiting job and fails it for good, 1,000 a call.
-pub(super) async fn reject(engine: &Arc<dyn Engine>) -> Result<()> {
-    let mut leased: Vec<LeasedJob> = Vec::new();
-    loop {
-        let failed = |job: &LeasedJob| {
-            let outcome = Outcome::Fail { kind: "exit".into(), error: "status 1".into(), retryable: false };
-            Settlement { lease: LeaseRef { number: job.number, token: job.token }, outcome }
-        };
-        let order =
-            LeaseOrder { queues: vec![QUEUE.into()], limit: BATCH as u32, worker: "bench".into(), lease_ms: None };
-        let command = Command::Settle { settlements: leased.iter().map(failed).collect(), then_lease: Some(order) };
-        let mut answers = engine.execute(&Context::default(), vec![command]).await?;
-        let Reply::Settled { leased: next, .. } = answers.pop().context("one command, one answer")?? else {
-            anyhow::bail!("a settlement is answered as one");
-        };
-        if next.is_empty() {
-            return Ok(());
-        }
-        leased = next;
-    }
 }
 
 /// Runs a bulk operation over all jobs of one state.
@@ -157,24 +73,27 @@ mod tests {
     use queue_core::connect;
     use queue_core::model::{BulkVerb, JobState};
 
-    use super::{counts, drain, fall_due, fill, operate, payload, reject, search};
+    use super::{QUEUE, counts, fall_due, operate, search};
+    use crate::jobs::{drain, fill, payload, reject};
 
     #[tokio::test]
     async fn each_piece_of_work_leaves_the_store_as_it_says() {
         let engine = connect("memory:").await.expect("memory is there");
         let check = async |state: JobState| assert_eq!(counts(&engine).await.expect("counted").of(state), 2_500);
-        fill(&engine, 2_500, None).await.expect("filled");
+        fill(&engine, QUEUE, 2_500, None).await.expect("filled");
         check(JobState::Waiting).await;
         assert_eq!(search(&engine, Duration::ZERO).await.expect("searched"), 2_500);
-        reject(&engine).await.expect("rejected");
+        reject(&engine, QUEUE, |_| "status 1".to_owned()).await.expect("rejected");
         check(JobState::Dead).await;
         operate(&engine, BulkVerb::Retry, JobState::Dead).await.expect("redriven");
         check(JobState::Waiting).await;
         operate(&engine, BulkVerb::Remove, JobState::Waiting).await.expect("removed");
-        fill(&engine, 2_500, Some(crate::clock::time_of_day() + Duration::from_millis(300))).await.expect("filled");
+        fill(&engine, QUEUE, 2_500, Some(crate::clock::time_of_day() + Duration::from_millis(300)))
+            .await
+            .expect("filled");
         fall_due(&engine).await.expect("due");
         check(JobState::Waiting).await;
-        drain(&engine).await.expect("drained");
+        drain(&engine, QUEUE).await.expect("drained");
         assert_eq!(counts(&Arc::clone(&engine)).await.expect("counted").waiting, 0);
         assert_eq!(payload().len(), 190);
     }
