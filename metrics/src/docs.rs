@@ -5,13 +5,20 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::table::METRICS;
+use crate::table::{METRICS, Program};
 
 const MARK: &str = "<!-- Below this line the page is written by a test from the table of metrics. -->\n";
 
 fn reference(text: &mut String) {
-    text.push_str("\n| metric | type | labels | unit | what it says |\n|---|---|---|---|---|\n");
-    for metric in METRICS {
+    for program in Program::ALL {
+        writeln!(text, "\n## `{}`\n", program.as_str()).expect("writing to a string");
+        text.push_str("| metric | type | labels | unit | what it says |\n|---|---|---|---|---|\n");
+        table(text, *program);
+    }
+}
+
+fn table(text: &mut String, program: Program) {
+    for metric in METRICS.iter().filter(|metric| metric.programs.contains(&program)) {
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
         let (name, of, unit, help) = (metric.name, metric.of.as_str(), metric.unit, metric.help);

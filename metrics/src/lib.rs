@@ -6,6 +6,8 @@
 mod engine;
 mod page;
 mod table;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use page::{CONTENT_TYPE, Page};
 pub use table::{METRICS, Metric, Program, Type};

@@ -9,7 +9,7 @@ use prometheus::proto::{
 };
 use queue_core::model::Histogram;
 
-use crate::table::{METRICS, Metric, Type};
+use crate::table::{METRICS, Metric, Program, Type};
 
 /// What a page is, for HTTP.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -17,27 +17,22 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 /// Metrics and their values.
 #[derive(Debug)]
 pub struct Page {
+    program: Program,
     /// As the table, each with its values so far.
     values: Vec<Vec<Value>>,
 }
 
-impl Default for Page {
-    fn default() -> Self {
-        Self { values: vec![Vec::new(); METRICS.len()] }
-    }
-}
-
 impl Page {
-    /// A page without values.
-    pub fn new() -> Self {
-        Self::default()
+    /// A page of this program, without values.
+    pub fn new(program: Program) -> Self {
+        Self { program, values: vec![Vec::new(); METRICS.len()] }
     }
 
     /// Puts the value of a gauge or counter.
     ///
     /// # Panics
     ///
-    /// If the table does not name it, with so many labels.
+    /// If the table does not name it for this program, with so many labels.
     #[expect(clippy::cast_precision_loss, reason = "the exposition knows floating point alone")]
     pub fn put(&mut self, name: &str, labels: &[&str], value: u64) {
         self.put_exactly(name, labels, value as f64);
@@ -89,6 +84,7 @@ impl Page {
 
     fn begin(&self, name: &str, labels: &[&str]) -> (&'static Metric, Value) {
         let metric = Metric::find(name).unwrap_or_else(|| panic!("{name} stands in no table"));
+        assert!(metric.programs.contains(&self.program), "{name} is not of {}", self.program.as_str());
         assert_eq!(metric.labels.len(), labels.len(), "labels of {name}");
         let pair = |(name, value): (&&str, &&str)| {
             let mut pair = LabelPair::default();
@@ -135,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_page_is_what_prometheus_reads() {
-        let mut page = Page::new();
+        let mut page = Page::new(Program::Server);
         page.put("longshore_jobs", &["a\"b\\c\nd", "waiting"], 7);
         page.put("longshore_requests_total", &[], 9);
         let mut figures = Histogram::new(&[1, 1_500]);

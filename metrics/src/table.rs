@@ -29,6 +29,21 @@ impl Type {
 pub enum Program {
     /// `longshore-server`.
     Server,
+    /// `longshore-worker`.
+    Worker,
+}
+
+impl Program {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Server, Self::Worker];
+
+    /// Its name, as it is started.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "longshore-server",
+            Self::Worker => "longshore-worker",
+        }
+    }
 }
 
 /// One metric.
@@ -43,7 +58,7 @@ pub struct Metric {
     /// What its values are: `jobs`, `seconds`, `bytes` …
     pub unit: &'static str,
     /// Who exposes it.
-    pub program: Program,
+    pub programs: &'static [Program],
     /// What it says.
     pub help: &'static str,
 }
@@ -56,23 +71,24 @@ impl Metric {
 }
 
 macro_rules! metrics {
-    ($($program:ident $of:ident $name:literal [$($label:literal),*] $unit:literal $help:literal;)+) => {
+    ($($($program:ident)|+ $of:ident $name:literal [$($label:literal),*] $unit:literal $help:literal;)+) => {
         /// Every metric, in the order of the exposition.
         pub const METRICS: &[Metric] = &[$(Metric {
             name: $name,
             of: Type::$of,
             labels: &[$($label),*],
             unit: $unit,
-            program: Program::$program,
+            programs: &[$(Program::$program),+],
             help: $help,
         }),+];
     };
 }
 
 metrics! {
-    Server Gauge "longshore_build_info" ["version"] "1" "Always 1; the label is the program's version.";
-    Server Gauge "longshore_ready" [] "0 or 1" "Whether the server serves: 0 while it recovers and while it stops.";
-    Server Gauge "longshore_uptime_seconds" [] "seconds" "Time since the server was started.";
+    Server | Worker Gauge "longshore_build_info" ["version"] "1" "Always 1; the label is the program's version.";
+    Server | Worker Gauge "longshore_ready" [] "0 or 1"
+        "Whether it serves: 0 while a server recovers, while the engine of a worker does not answer, and while either stops.";
+    Server | Worker Gauge "longshore_uptime_seconds" [] "seconds" "Time since the program was started.";
     Server Gauge "longshore_jobs" ["queue", "state"] "jobs"
         "Jobs of a queue that are in a state; exact.";
     Server Gauge "longshore_jobs_retrying" ["queue"] "jobs"
@@ -98,7 +114,7 @@ metrics! {
     Server Gauge "longshore_memory_bytes" ["kind"] "bytes"
         "What jobs take: rows (and what hangs on them), blobs (payloads, results, errors, logs).";
     Server Gauge "longshore_memory_max_bytes" [] "bytes" "What both kinds may take together; absent without --max-memory.";
-    Server Gauge "process_resident_memory_bytes" [] "bytes" "Memory that the process has resident.";
+    Server | Worker Gauge "process_resident_memory_bytes" [] "bytes" "Memory that the process has resident.";
     Server Counter "longshore_journal_bytes_total" [] "bytes" "Where the log ends: bytes ever written to it.";
     Server Gauge "longshore_journal_segments" [] "files" "Segments that are kept, for a start and for readers of the feed.";
     Server Gauge "longshore_journal_behind_snapshot_bytes" [] "bytes" "Log that a start would read behind the snapshot.";
@@ -112,6 +128,17 @@ metrics! {
     Server Gauge "longshore_disk_level" [] "0 to 3"
         "What is refused for lack of room on the disk: 0 nothing, 1 new work, 2 leases too, 3 all that has to be written.";
     Server Counter "longshore_clock_jumps_total" [] "jumps" "Jumps of the wall clock by more than a minute.";
+    Worker Counter "longshore_worker_attempts_total" ["outcome"] "attempts"
+        "Attempts that ended here: completed, failed, released, snoozed, cancelled, lost (nothing of that run counts).";
+    Worker Histogram "longshore_worker_run_seconds" [] "seconds" "How long handlers ran.";
+    Worker Histogram "longshore_worker_idle_seconds" [] "seconds"
+        "How long places were free until jobs came for them; those that the answer to a settlement fills at once are not counted.";
+    Worker Gauge "longshore_worker_leases" [] "leases"
+        "Jobs that it holds: those that run, and those whose end the engine has not counted yet.";
+    Worker Gauge "longshore_worker_concurrency" [] "jobs" "How many jobs it runs at once, at most.";
+    Worker Gauge "longshore_worker_state" ["state"] "0 or 1" "1 for what it does: running, quiet, stopping.";
+    Worker Gauge "longshore_worker_connected" [] "0 or 1" "Whether the engine answers.";
+    Worker Counter "longshore_worker_reconnects_total" [] "connections" "How often the engine was found again after it had not answered.";
 }
 
 #[cfg(test)]

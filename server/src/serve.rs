@@ -4,11 +4,12 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use program::Listen;
 use queue_core::engine::{Engine, EngineExt};
 use queue_core::model::{Command, Context, Error, Word, fragment};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Queues;
 use crate::shared::{Connected, Health, Shared};
-use crate::{Config, Limits, admin, connection, descriptors};
+use crate::{Config, Limits, connection, descriptors};
 
 /// Who asks for the settings of the file.
 const CONFIG_ACTOR: &str = "config";
@@ -59,7 +60,10 @@ where
         let _ended = ended.clone().drop_guard();
         let admin = match &config.admin {
             None => None,
-            Some(address) => Some(start_admin(address, config, &health, ended).await?),
+            Some(address) => {
+                let listener = bind("admin", address, config).await?;
+                Some(program::admin::start(listener, Arc::clone(&health), ended)?)
+            }
         };
         let clients = listener.local_addr().map_err(|error| Error::new(Word::Err, error.to_string()))?;
         bound(Bound { clients, admin });
@@ -82,43 +86,10 @@ where
     serve_with(listener, config, open, stop, Arc::default()).await
 }
 
-async fn start_admin(
-    address: &str,
-    config: &Config,
-    health: &Arc<Health>,
-    ended: CancellationToken,
-) -> Result<SocketAddr, Error> {
-    let listener = bind("admin", address, config).await?;
-    let started = listener.into_std().and_then(|listener| admin::start(listener, Arc::clone(health), ended));
-    started.map_err(|error| Error::new(Word::Err, format!("cannot start the admin listener: {}", fragment(&error))))
-}
-
-/// The address to listen on. A name of several is taken at the first, but `localhost` where clients look for it.
-async fn resolve(flag: &str, address: &str) -> Result<SocketAddr, Error> {
-    let none = || Error::bad_arg(flag, address, "HOST:PORT, such as 127.0.0.1:7600");
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-    if !matches!(port, Some(Ok(_))) {
-        return Err(none());
-    }
-    let unknown = |error| Error::new(Word::BadArg, format!("{flag} is {address}: {}", fragment(&error)));
-    let found: Vec<_> = tokio::net::lookup_host(address).await.map_err(unknown)?.collect();
-    let usual = found.iter().find(|found| found.ip() == Ipv4Addr::LOCALHOST);
-    usual.or(found.first()).copied().ok_or_else(none)
-}
-
 async fn bind(flag: &str, address: &str, config: &Config) -> Result<TcpListener, Error> {
-    let resolved = resolve(flag, address).await?;
-    if !resolved.ip().is_loopback() && config.password.is_none() && !config.insecure_no_password {
-        let allowed = "a loopback address; beyond it give --password-file, or --insecure-no-password";
-        return Err(Error::bad_arg(flag, address, allowed));
-    }
-    TcpListener::bind(resolved).await.map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!("; another address: --{flag} HOST:PORT"),
-            _ => String::new(),
-        };
-        Error::new(Word::State, format!("cannot listen on {address}: {}{hint}", fragment(&error)))
-    })
+    let guarded = config.password.is_some() || config.insecure_no_password;
+    let loopback = "a loopback address; beyond it give --password-file, or --insecure-no-password";
+    Listen { flag, address, usual: "127.0.0.1:7600", loopback_only: (!guarded).then_some(loopback) }.bind().await
 }
 
 async fn serve_with<F>(

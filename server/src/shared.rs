@@ -41,7 +41,7 @@ impl Health {
     }
 
     /// What keeps the server from serving, if anything does.
-    pub(crate) fn hindrance(&self) -> Option<&'static str> {
+    pub(crate) fn keeps_from_serving(&self) -> Option<&'static str> {
         match self.phase.load(Ordering::Acquire) {
             Self::READY => None,
             Self::STOPPING => Some("stopping"),

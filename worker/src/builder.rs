@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::activity::Observer;
 use crate::chance::Chance;
 use crate::config::{CONCURRENCY, CONCURRENCY_MAX, GRACE, WEIGHT_MAX};
+use crate::figures::Tally;
 use crate::held::Held;
 use crate::link::Link;
 use crate::outbox::Outbox;
@@ -172,6 +173,7 @@ impl WorkerBuilder {
             bringing: RwLock::default(),
             outbox: Arc::new(Outbox::default()),
             observer: self.observer,
+            tally: Tally::default(),
             attempts: TaskTracker::new(),
             chance: Mutex::new(chance),
             started: Instant::now(),

@@ -3,18 +3,22 @@
 //! Flags are read here and nowhere else; the work is `programs::run`'s. Messages go to standard error, each with what to
 //! do about it. Exit codes: 0 stopped as asked, or checked and sound; 1 wrong configuration; 2 wrong flags.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use program::Listen;
 use queue_core::EngineUrl;
 use queue_core::engine::Engine;
 use queue_core::model::{Error, duration, fragment};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::admin::Told;
 use crate::chance::{Chance, Pauses};
 use crate::config::{CONCURRENCY_MAX, Config};
 use crate::{Shutdown, Worker};
@@ -51,6 +55,12 @@ pub struct Flags {
     /// The worker's name for itself; no two running workers may share one [default: HOST:PID:RANDOM]
     #[arg(long, env = "LONGSHORE_WORKER_NAME", value_parser = name)]
     name: Option<String>,
+    /// Where /healthz, /readyz and /metrics answer, or none [default: none]
+    #[arg(long, value_name = "HOST:PORT", env = "LONGSHORE_WORKER_ADMIN")]
+    admin: Option<String>,
+    /// Let --admin listen beyond loopback, where it has no login
+    #[arg(long, env = "LONGSHORE_INSECURE_NO_PASSWORD")]
+    insecure_no_password: bool,
     /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
     #[arg(
         long,
@@ -110,15 +120,31 @@ async fn start(flags: Flags) -> Result<(), (String, u8)> {
     allow_files(flags.concurrency.unwrap_or(config.concurrency));
     let shutdown = Shutdown::new();
     shutdown.obey_signals().map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1))?;
+    let told = Arc::new(Told::default());
+    if let Some(address) = flags.admin.as_deref().filter(|address| *address != "none") {
+        let bound = start_admin(address, flags.insecure_no_password, &told).await.map_err(failed)?;
+        println!("longshore-worker answers those who watch it on {bound}");
+    }
     let Some(engine) = connect(&url, &shutdown).await.map_err(failed)? else { return Ok(()) };
     let mut worker = Worker::from_config(&config, &engine).shutdown(shutdown);
     worker = flags.concurrency.into_iter().fold(worker, crate::WorkerBuilder::concurrency);
     worker = flags.grace.into_iter().fold(worker, crate::WorkerBuilder::grace);
     worker = flags.name.into_iter().fold(worker, crate::WorkerBuilder::name);
-    worker.run().await.map_err(|error| (format!("{url}: {error}"), error.word.exit_code()))?;
+    let of_worker = |error: Error| (format!("{url}: {error}"), error.word.exit_code());
+    let worker = worker.build().map_err(of_worker)?;
+    told.meet(worker.handle());
+    worker.run().await.map_err(of_worker)?;
     let most = if engine.capabilities().resends { LAST_CLOSE } else { Duration::MAX };
     // A server that has fallen silent does not hold up the end: all that was to be told is told or given up.
     tokio::time::timeout(most, engine.close()).await.unwrap_or(Ok(())).map_err(failed)
+}
+
+/// Answers those who watch this process, for as long as it lives.
+async fn start_admin(address: &str, beyond_loopback: bool, told: &Arc<Told>) -> Result<SocketAddr, Error> {
+    let loopback = "a loopback address, since whoever reaches it may read it; beyond it give --insecure-no-password";
+    let loopback_only = (!beyond_loopback).then_some(loopback);
+    let listener = Listen { flag: "admin", address, usual: "127.0.0.1:7602", loopback_only }.bind().await?;
+    program::admin::start(listener, Arc::clone(told), CancellationToken::new())
 }
 
 /// Has the system allow as many open files as that many programs need, and no more, since programs inherit the bound.

@@ -108,6 +108,11 @@ impl Held {
         book.entries.values().filter(|entry| !entry.hold.is_lost()).map(|entry| entry.hold.lease).collect()
     }
 
+    /// How many leases are in the book, lost ones among them.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().entries.len()
+    }
+
     /// Whether there are leases: current value and changes.
     pub(crate) fn busy(&self) -> watch::Receiver<bool> {
         self.busy.subscribe()

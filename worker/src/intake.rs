@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use queue_core::model::{Context, Error, LeaseRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::attempt;
 use crate::chance::Pauses;
@@ -18,13 +19,21 @@ const WAIT_MS: u64 = 30_000;
 pub(crate) async fn run(shared: Arc<Shared>) {
     let free = Arc::new(Semaphore::new(shared.concurrency as usize));
     let mut pauses = Pauses::default();
+    let mut free_since = None;
     // Dropping the waiting call gives back what it was about to be handed.
     let leasing = async {
         loop {
             let slots = take_slots(&free).await;
+            let since = *free_since.get_or_insert_with(Instant::now);
             shared.link.wait_up().await;
             match lease(&shared, slots).await {
-                Ok(()) => pauses.reset(),
+                Ok(started) => {
+                    pauses.reset();
+                    if started > 0 {
+                        shared.tally.filled(since.elapsed());
+                        free_since = None;
+                    }
+                }
                 Err(Missed::Changed) => {}
                 Err(Missed::Failed(error)) => shared.pause_for("leasing", &error, &mut pauses).await,
             }
@@ -52,8 +61,8 @@ enum Missed {
     Failed(Error),
 }
 
-/// One waiting call, and the start of what it brings.
-async fn lease(shared: &Arc<Shared>, slots: Vec<OwnedSemaphorePermit>) -> Result<(), Missed> {
+/// One waiting call, and the start of what it brings; answers how many jobs those are.
+async fn lease(shared: &Arc<Shared>, slots: Vec<OwnedSemaphorePermit>) -> Result<usize, Missed> {
     let mut plan = shared.plan.subscribe();
     plan.mark_unchanged();
     let Some(order) = shared.order(slots.len()) else {
@@ -80,8 +89,9 @@ async fn lease(shared: &Arc<Shared>, slots: Vec<OwnedSemaphorePermit>) -> Result
             return Err(Missed::Changed);
         }
     };
+    let count = jobs.len();
     for (job, slot) in jobs.into_iter().zip(slots) {
         attempt::start(shared, job, slot);
     }
-    Ok(())
+    Ok(count)
 }

@@ -46,6 +46,7 @@
 //! ```
 
 mod activity;
+mod admin;
 mod attempt;
 mod batch;
 mod builder;
@@ -54,6 +55,7 @@ pub mod command;
 pub mod config;
 mod context;
 pub mod daemon;
+mod figures;
 mod handler;
 mod held;
 mod intake;
@@ -72,6 +74,7 @@ mod worker;
 pub use activity::{Activity, Observer};
 pub use builder::{STOP_WITHIN, WorkerBuilder};
 pub use context::Context;
+pub use figures::{AttemptEnd, WorkerFigures};
 pub use handler::{Handler, HandlerError, HandlerResult};
 pub use programs::run;
 pub use registry::Handlers;

@@ -3,6 +3,8 @@
 //! Whoever's call fails puts it down, unless the engine answered that it has no room: then that call alone waits. Only a beat puts it up again: one that names every lease that this worker knows, so
 //! that the engine takes back those it does not know. Until that is answered nothing else is asked, least of all for jobs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use queue_core::engine::Engine;
 use queue_core::model::{Error, Word};
 use tokio::sync::watch;
@@ -11,6 +13,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct Link {
     state: watch::Sender<State>,
+    /// How often it came up again.
+    reconnects: AtomicU64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +31,17 @@ pub(crate) enum State {
 
 impl Link {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(State::Starting) }
+        Self { state: watch::Sender::new(State::Starting), reconnects: AtomicU64::new(0) }
     }
 
     /// A beat that named every lease was answered.
     pub(crate) fn up(&self) {
         let before = self.state.send_replace(State::Up);
-        if matches!(before, State::Starting | State::Down(_)) {
+        let again = matches!(before, State::Down(_));
+        if again {
+            self.reconnects.fetch_add(1, Ordering::Relaxed);
+        }
+        if again || before == State::Starting {
             tracing::info!("connected to the engine");
         }
     }
@@ -66,6 +74,16 @@ impl Link {
         if changed {
             tracing::warn!(word = %error.word, "the engine does not answer; trying again until it does: {error}");
         }
+    }
+
+    /// Whether the last call was answered.
+    pub(crate) fn answers(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up | State::Unsure)
+    }
+
+    /// How often the engine was found again after it had not answered.
+    pub(crate) fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
     }
 
     /// Whether calls make sense, and every lease is known.

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::activity::{Activity, Observer};
 use crate::chance::{Chance, Pauses, draw_order};
+use crate::figures::Tally;
 use crate::held::Held;
 use crate::link::{Link, says_later};
 use crate::outbox::Outbox;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) bringing: RwLock<()>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) tally: Tally,
     /// The tasks of the attempts.
     pub(crate) attempts: TaskTracker,
     pub(crate) chance: Mutex<Chance>,
@@ -99,8 +101,9 @@ impl Shared {
         tokio::time::sleep(self.pause(pauses)).await;
     }
 
-    /// Tells the observer, whose panic is its own affair: what it was told of goes on.
+    /// Counts it, and tells the observer, whose panic is its own affair: what it was told of goes on.
     pub(crate) fn observe(&self, activity: Activity<'_>) {
+        self.tally.count(&activity);
         let Some(observer) = &self.observer else { return };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer.observe(activity))) {
             tracing::error!("the observer panicked: {}", panic_text(&*panic));

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::builder::check_queues;
 use crate::shared::Shared;
-use crate::{Handlers, Shutdown, WorkerBuilder, intake, keeper, outbox};
+use crate::{Handlers, Shutdown, WorkerBuilder, WorkerFigures, intake, keeper, outbox};
 
 /// How long handlers have to stop once the grace time is over.
 const LAST_STOP: Duration = Duration::from_secs(3);
@@ -115,6 +115,11 @@ impl WorkerHandle {
     /// What the worker does as a whole.
     pub fn state(&self) -> WorkerState {
         self.shared.state()
+    }
+
+    /// What it has done, and how it is right now, for monitoring. Asks nothing of the engine.
+    pub fn figures(&self) -> WorkerFigures {
+        WorkerFigures::of(&self.shared)
     }
 }
 

@@ -57,7 +57,7 @@ impl Daemon {
 
     /// A client, once the server has opened its engine.
     fn client(&self) -> Client {
-        while crate::common::get(self.address("admin on "), "/readyz").1 != "ready\n" {
+        while metrics::testkit::get(self.address("admin on "), "/readyz").1 != "ready\n" {
             std::thread::yield_now();
         }
         Client::new(self.address("listens on "))

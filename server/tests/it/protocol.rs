@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use crate::common::{Client, Server, config, get};
+use crate::common::{Client, Server, config};
+use metrics::testkit::get;
 use queue_core::resp::Value;
 use server::{Config, Limits, Password};
 

@@ -15,13 +15,13 @@ use rustix::process::{Pid, Signal, kill_process};
 const SLEEPER: &str = "[queues]\nq = 1\n[handlers.send]\ncommand = [\"sh\", \"-c\", \"echo > runs; sleep 60\"]\n";
 const FILE: &str = "[queues]\nq = 1\n[handlers.send]\ncommand = [\"true\"]\n";
 
-fn daemon(folder: &Path, flags: &[&str]) -> Command {
+pub(crate) fn daemon(folder: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longshore-worker"));
     command.current_dir(folder).args(flags).env_remove("LONGSHORE_ENGINE").env("LONGSHORE_LOG", "info");
     command
 }
 
-fn run(file: &str, flags: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(file: &str, flags: &[&str]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("handlers.toml"), file).expect("a file");
     let Output { status, stdout, stderr } = daemon(folder.path(), flags).output().expect("it starts");
@@ -86,7 +86,7 @@ fn until(lines: &mut BufReader<ChildStderr>, wanted: &str) {
     }
 }
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     kill_process(Pid::from_child(child), Signal::TERM).expect("it runs");
 }
 

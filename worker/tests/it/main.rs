@@ -11,3 +11,4 @@ mod programs;
 mod reconnect;
 mod stopping;
 mod traffic;
+mod watched;
