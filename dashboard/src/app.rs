@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use queue_core::engine::{Clock, Engine, SystemClock};
-use queue_core::model::Error;
+use queue_core::model::{Error, Series};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Gate, Hosts};
+use crate::kept::Kept;
 use crate::live::Live;
+use crate::pages::series::Wanted;
 use crate::query::Query;
 use crate::{Config, config, redact};
 
@@ -22,10 +24,15 @@ pub(crate) struct App {
     /// Who is let in.
     pub(crate) gate: Gate,
     pub(crate) live: Live,
+    /// What happened over time, as charts show it.
+    pub(crate) series: Kept<Wanted, Series>,
     /// Ends streams, so that a stop does not wait for those who watch.
     pub(crate) stop: CancellationToken,
     clock: SystemClock,
 }
+
+/// How long a series is good for, milliseconds, and how many are kept.
+const SERIES: (u64, usize) = (2_000, 64);
 
 impl App {
     /// # Errors
@@ -36,7 +43,8 @@ impl App {
         let hosts = Hosts::new(&config.hosts, &config.listen)?;
         let gate = Gate::new(config)?;
         let engine = redact::without(&config.redact, engine)?;
-        Ok(Arc::new(Self { engine, base, hosts, gate, live: Live::default(), stop, clock: SystemClock::default() }))
+        let (live, series, clock) = (Live::default(), Kept::new(SERIES.0, SERIES.1), SystemClock::default());
+        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, stop, clock }))
     }
 
     /// The wall clock, milliseconds since the Unix epoch.

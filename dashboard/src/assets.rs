@@ -29,6 +29,9 @@ files! {
     "htmx.js" = "vendor/htmx.js",
     "hx-sse.js" = "vendor/hx-sse.js",
     "app.js" = "app.js",
+    "uplot.css" = "vendor/uplot.css",
+    "uplot.js" = "vendor/uplot.js",
+    "chart.js" = "chart.js",
 }
 
 fn asset(name: &'static str, bytes: &'static [u8]) -> Asset {
@@ -80,7 +83,7 @@ mod tests {
         let bytes = |name: &str| ASSETS.iter().filter(|asset| asset.name == name).map(|asset| asset.bytes.len()).sum();
         let sum: usize = ASSETS.iter().map(|asset| asset.bytes.len()).sum();
         assert!(sum <= BYTES_MAX, "{sum} bytes");
-        for (name, most) in [("app.css", 16_000), ("app.js", 8_000)] {
+        for (name, most) in [("app.css", 16_000), ("app.js", 8_000), ("chart.js", 8_000)] {
             let found: usize = bytes(name);
             assert!(found > 0 && found <= most, "{name}: {found} bytes");
         }

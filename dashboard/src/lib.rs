@@ -12,6 +12,7 @@ mod assets;
 mod config;
 pub mod daemon;
 mod failure;
+mod kept;
 mod live;
 mod pages;
 mod query;

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::access::Role;
 use crate::pages::{
     assets, errors, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions,
-    queues, theme, workers,
+    queues, series, theme, workers,
 };
 use crate::visit::{Shown, Visit};
 
@@ -93,6 +93,7 @@ table! {
     GET "/errors/{fingerprint}" Viewer errors::one;
     GET "/queues" Viewer queues::page;
     GET "/queues/{queue}" Viewer queue::page;
+    GET "/queues/{queue}/series" Viewer series::json;
     POST "/queues/{queue}/pause" Operator queue_actions::pause;
     POST "/queues/{queue}/resume" Operator queue_actions::resume;
     POST "/queues/{queue}/settings" Admin queue_actions::set;

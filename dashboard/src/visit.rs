@@ -51,16 +51,24 @@ pub(crate) struct Page {
     pub(crate) body: Markup,
     /// What of it is kept up to date beside the totals.
     pub(crate) live: Vec<Topic>,
+    /// Whether it has charts, which take files of their own.
+    pub(crate) charts: bool,
 }
 
 impl Page {
     pub(crate) fn new(title: impl Into<String>, nav: Nav, body: Markup) -> Self {
-        Self { title: title.into(), nav, body, live: Vec::new() }
+        Self { title: title.into(), nav, body, live: Vec::new(), charts: false }
     }
 
     #[must_use]
     pub(crate) fn live(mut self, topic: Topic) -> Self {
         self.live.push(topic);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn charts(mut self) -> Self {
+        self.charts = true;
         self
     }
 }

@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 
 import { close, open, seen, used } from "./browser.mjs";
 import * as actions from "./actions.mjs";
+import * as charts from "./charts.mjs";
 import * as errors from "./errors.mjs";
 import * as keys from "./keys.mjs";
 import * as live from "./live.mjs";
@@ -23,7 +24,7 @@ describe("browser", () => {
   before(open);
   after(close);
   describe("all", { concurrency: AT_ONCE }, () => {
-    for (const part of [pages, actions, errors, queues, search, keys, live, login, values, without, workers]) part.tests();
+    for (const part of [pages, charts, actions, errors, queues, search, keys, live, login, values, without, workers]) part.tests();
   });
   // A part of the tests cannot use all there is.
   if (filtered) return;

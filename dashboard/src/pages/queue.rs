@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{Effective, Error, QueueView, WorkerView, typed};
 
-use super::{queue_actions, workers};
+use super::{queue_actions, series, workers};
 use crate::access::Role;
 use crate::app::App;
 use crate::live::Topic;
@@ -19,6 +19,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let body = html! {
         h1 { "Queue " (bytes::marked(name)) }
         div #queue data-test-live="queue" { (live(&visit.app, &view, &workers, visit.now_ms)) }
+        (series::section(visit).await?)
         (queue_actions::pause_form(visit, &view))
         (queue_actions::bulk_links(visit, name))
         section {
@@ -27,7 +28,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
             @else { (settings(&view.settings)) }
         }
     };
-    Ok(Page::new(format!("Queue {name}"), Nav::Queues, body).live(Topic::Queue(name.to_owned())).into())
+    Ok(Page::new(format!("Queue {name}"), Nav::Queues, body).live(Topic::Queue(name.to_owned())).charts().into())
 }
 
 /// What is kept up to date.

@@ -41,17 +41,17 @@ pub(crate) async fn page(visit: &Visit, status: StatusCode, page: Page) -> Respo
         (help())
         (connection(app, &page.live))
     };
-    let whole = document(app, Theme::of(&visit.headers), &page.title, &inner);
+    let whole = document(app, Theme::of(&visit.headers), &page.title, page.charts, &inner);
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], whole.into_string()).into_response()
 }
 
 /// A page outside of everything, for whoever is not let in.
 pub(crate) fn outside(app: &App, headers: &HeaderMap, status: StatusCode, title: &str, body: &Markup) -> Response {
-    let whole = document(app, Theme::of(headers), title, &html! { main #main { (body) } });
+    let whole = document(app, Theme::of(headers), title, false, &html! { main #main { (body) } });
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], whole.into_string()).into_response()
 }
 
-fn document(app: &App, theme: Theme, title: &str, inner: &Markup) -> Markup {
+fn document(app: &App, theme: Theme, title: &str, charts: bool, inner: &Markup) -> Markup {
     let asset = |name: &str| app.url(&assets::path(name));
     html! {
         (DOCTYPE)
@@ -67,6 +67,10 @@ fn document(app: &App, theme: Theme, title: &str, inner: &Markup) -> Markup {
                 // htmx looks at the page as soon as it is there, and must know its extension by then: these two do not wait.
                 @for script in ["htmx.js", "hx-sse.js"] { script src=(asset(script)) {} }
                 script src=(asset("app.js")) defer {}
+                @if charts {
+                    link rel="stylesheet" href=(asset("uplot.css"));
+                    @for script in ["uplot.js", "chart.js"] { script src=(asset(script)) defer {} }
+                }
             }
             body { a.skip href="#main" { "To the content" } (inner) }
         }

@@ -1,6 +1,7 @@
 //! Parts of pages, from plain values, without I/O: everything is escaped, since maud escapes what is not markup itself.
 
 pub(crate) mod bytes;
+pub(crate) mod chart;
 pub(crate) mod form;
 pub(crate) mod jobs;
 pub(crate) mod layout;
