@@ -1,8 +1,11 @@
 //! Script and style, in the program itself: nothing is fetched from elsewhere, and no user needs npm.
 //!
-//! A file is served under a name with a checksum of its bytes in it, so that a browser may keep it for good.
+//! A file is served under a name with a checksum of its bytes in it, so that a browser may keep it for good; and packed, by
+//! `build.rs`, for whoever takes that.
 
 use std::sync::LazyLock;
+
+use crate::encoding::Encoding;
 
 /// A file as it is served.
 pub(crate) struct Asset {
@@ -12,13 +15,32 @@ pub(crate) struct Asset {
     pub(crate) served: String,
     pub(crate) kind: &'static str,
     pub(crate) bytes: &'static [u8],
+    brotli: &'static [u8],
+    gzip: &'static [u8],
+}
+
+impl Asset {
+    /// The bytes for a client that takes this packing; with none where that would not be shorter.
+    pub(crate) fn packed(&self, taken: Option<Encoding>) -> (Option<Encoding>, &'static [u8]) {
+        let packed = match taken {
+            Some(Encoding::Brotli) => self.brotli,
+            Some(Encoding::Gzip) => self.gzip,
+            None => self.bytes,
+        };
+        if packed.len() < self.bytes.len() { (taken, packed) } else { (None, self.bytes) }
+    }
 }
 
 macro_rules! files {
     ($($name:literal = $path:literal),+ $(,)?) => {
         /// Every file, in the order in which a page asks for it.
         pub(crate) static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-            vec![$(asset($name, include_bytes!(concat!("../assets/", $path)))),+]
+            vec![$(asset(
+                $name,
+                include_bytes!(concat!("../assets/", $path)),
+                include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".br")),
+                include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
+            )),+]
         });
     };
 }
@@ -34,7 +56,7 @@ files! {
     "chart.js" = "chart.js",
 }
 
-fn asset(name: &'static str, bytes: &'static [u8]) -> Asset {
+fn asset(name: &'static str, bytes: &'static [u8], brotli: &'static [u8], gzip: &'static [u8]) -> Asset {
     let (stem, kind) = name.rsplit_once('.').expect("a file has an ending");
     let served = format!("{stem}.{:08x}.{kind}", crc32c::crc32c(bytes));
     let kind = match kind {
@@ -42,7 +64,7 @@ fn asset(name: &'static str, bytes: &'static [u8]) -> Asset {
         "svg" => "image/svg+xml",
         _ => "text/javascript; charset=utf-8",
     };
-    Asset { name, served, kind, bytes }
+    Asset { name, served, kind, bytes, brotli, gzip }
 }
 
 /// The path of a file.

@@ -11,6 +11,7 @@ mod app;
 mod assets;
 mod config;
 pub mod daemon;
+mod encoding;
 mod failure;
 mod kept;
 mod live;

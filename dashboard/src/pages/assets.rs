@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use queue_core::model::Error;
 
 use crate::assets::ASSETS;
+use crate::encoding::Encoding;
 use crate::visit::{Shown, Visit};
 
 /// A name has a checksum in it, so what stands under it never changes.
@@ -16,8 +17,14 @@ pub(crate) async fn file(visit: &Visit) -> Result<Shown, Error> {
     let found = ASSETS.iter().find(|asset| asset.served == name);
     Ok(Shown::Other(match found {
         Some(asset) => {
-            let headers = [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, FOR_GOOD)];
-            (headers, Body::from(asset.bytes)).into_response()
+            let (encoding, bytes) = asset.packed(Encoding::taken(&visit.headers));
+            let headers = [
+                (header::CONTENT_TYPE, asset.kind),
+                (header::CACHE_CONTROL, FOR_GOOD),
+                (header::VARY, header::ACCEPT_ENCODING.as_str()),
+            ];
+            let encoding = encoding.map(|encoding| [(header::CONTENT_ENCODING, encoding.as_str())]);
+            (headers, encoding, Body::from(bytes)).into_response()
         }
         None => Response::builder().status(404).body(Body::from("no such file\n")).unwrap_or_default(),
     }))

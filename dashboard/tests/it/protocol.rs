@@ -1,11 +1,15 @@
 //! What holds for every answer: the table of routes, headers, statuses, where a form may lead back to.
 
-use axum::http::{StatusCode, header};
+use std::io::Read;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use dashboard::{Config, Role, routes::ROUTES};
+use flate2::read::GzDecoder;
 use queue_core::engine::EngineExt;
 use queue_core::model::JobState;
 
-use crate::common::Desk;
+use crate::common::{Answer, Desk};
 
 #[tokio::test]
 async fn every_route_of_the_table_is_there_and_answers_no_other_method() {
@@ -81,6 +85,59 @@ async fn pages_have_nothing_inline_and_their_files_are_kept_for_good() {
         seen += 1;
     }
     assert_eq!(seen, 5);
+}
+
+#[tokio::test]
+async fn files_are_packed_as_the_client_takes_them_and_else_as_they_are() {
+    let desk = Desk::new();
+    desk.add("q", "n", b"{}").await;
+    let page = desk.page("/queues/q").await;
+    let files: Vec<_> = page.text.split('"').filter(|part| part.starts_with("/assets/")).collect();
+    assert_eq!(files.len(), 8, "with those of the charts");
+    let mut sums = [0; 3];
+    for path in files {
+        let plain = desk.page(path).await;
+        assert_eq!((plain.header(header::CONTENT_ENCODING), plain.header(header::VARY)), ("", "accept-encoding"));
+        sums[0] += plain.bytes.len();
+        for (at, accepted) in [(1, "gzip, deflate"), (2, "gzip, deflate, br, zstd")] {
+            let packed = desk.ask(asking_for(path, accepted)).await;
+            assert_eq!(packed.header(header::VARY), "accept-encoding");
+            assert_eq!(packed.header(header::CONTENT_TYPE), plain.header(header::CONTENT_TYPE));
+            sums[at] += packed.bytes.len();
+            assert!(packed.bytes.len() <= plain.bytes.len(), "{path}");
+            assert!(unpacked(&packed) == plain.bytes, "{path}");
+        }
+    }
+    let [plain, gzip, brotli] = sums;
+    assert!(brotli < gzip && gzip * 5 < plain * 2, "{plain} {gzip} {brotli}");
+    for accepted in ["identity", "gzip;q=0, br;q=0", "deflate"] {
+        let answer = desk.ask(asking_for(&dashboard_file(&page.text), accepted)).await;
+        assert_eq!(answer.header(header::CONTENT_ENCODING), "", "{accepted}");
+    }
+}
+
+/// The path of the script that every page has.
+fn dashboard_file(page: &str) -> String {
+    page.split('"')
+        .find(|part| part.starts_with("/assets/app.") && part.ends_with(".js"))
+        .expect("it is there")
+        .to_owned()
+}
+
+fn asking_for(path: &str, accepted: &str) -> Request<Body> {
+    let request = Request::get(path).header(header::ACCEPT_ENCODING, accepted);
+    request.body(Body::empty()).expect("a request")
+}
+
+fn unpacked(answer: &Answer) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match answer.header(header::CONTENT_ENCODING) {
+        "" => bytes.clone_from(&answer.bytes),
+        "gzip" => drop(GzDecoder::new(&*answer.bytes).read_to_end(&mut bytes).expect("gzip")),
+        "br" => drop(brotli::Decompressor::new(&*answer.bytes, 4096).read_to_end(&mut bytes).expect("brotli")),
+        other => panic!("{other}"),
+    }
+    bytes
 }
 
 #[tokio::test]
