@@ -35,6 +35,7 @@ impl Page {
             self.put("longshore_jobs", &[queue, state.as_str()], figures.counts.of(*state));
         }
         self.put("longshore_jobs_retrying", &[queue], figures.counts.retrying);
+        self.put_exactly("longshore_queue_oldest_waiting_seconds", &[queue], seconds(figures.oldest_waiting_ms));
         self.put("longshore_jobs_enqueued_total", &[queue], figures.counts.enqueued);
         self.put("longshore_jobs_removed_total", &[queue], figures.counts.removed);
         self.put("longshore_jobs_aged_out_total", &[queue], figures.counts.aged_out);
@@ -55,4 +56,10 @@ impl Page {
         self.histogram("longshore_fsync_seconds", &[], &figures.sync_us, 1_000_000);
         self.histogram("longshore_frame_records", &[], &figures.frame_records, 1);
     }
+}
+
+/// Milliseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "the exposition knows floating point alone")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
 }

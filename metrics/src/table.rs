@@ -93,6 +93,8 @@ metrics! {
         "Jobs of a queue that are in a state; exact.";
     Server Gauge "longshore_jobs_retrying" ["queue"] "jobs"
         "Delayed jobs that wait for another try after a failure; they are among those of state delayed.";
+    Server Gauge "longshore_queue_oldest_waiting_seconds" ["queue"] "seconds"
+        "How long the job of a queue has waited that has waited longest, since it became ready or was given back; 0 where none waits.";
     Server Gauge "longshore_queues" [] "queues" "Queues that there are.";
     Server Counter "longshore_jobs_enqueued_total" ["queue"] "jobs"
         "Jobs ever enqueued; from the books, so a restart does not reset it.";

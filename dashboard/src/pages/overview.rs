@@ -49,7 +49,7 @@ fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView], failures: 
     let leasing = workers.iter().filter(|worker| worker.state == WorkerState::Running);
     let served: BTreeSet<_> = leasing.flat_map(|worker| &worker.queues).collect();
     let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !served.contains(&queue.queue);
-    let slow = |queue: &&QueueView| queue.next_waiting_ms.unwrap_or(0) >= LONG_MS && served.contains(&queue.queue);
+    let slow = |queue: &&QueueView| queue.oldest_waiting_ms.unwrap_or(0) >= LONG_MS && served.contains(&queue.queue);
     let dead = |queue: &&QueueView| queue.counts.dead > 0;
     let paused = |queue: &&QueueView| queue.paused;
     let item = |queue: &QueueView, state: &str, text: String| {
@@ -66,8 +66,8 @@ fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView], failures: 
                         (item(queue, "waiting", format!("no worker serves it, and {} waiting", are(queue.counts.waiting))))
                     }
                     @for queue in queues.iter().filter(slow) {
-                        (item(queue, "waiting", format!("the next job has waited {}",
-                            time::took(queue.next_waiting_ms.unwrap_or(0) / 1_000 * 1_000))))
+                        (item(queue, "waiting", format!("its oldest job has waited {}",
+                            time::took(queue.oldest_waiting_ms.unwrap_or(0) / 1_000 * 1_000))))
                     }
                     @for group in failures { (errors::attention(app, group)) }
                     @for queue in queues.iter().filter(dead) {

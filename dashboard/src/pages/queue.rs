@@ -54,8 +54,8 @@ fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Mar
             div { dt { "ever enqueued" } dd { (count(view.counts.enqueued)) } }
             div { dt { "removed" } dd { (count(view.counts.removed)) } }
             div { dt { "aged out" } dd { (count(view.counts.aged_out)) } }
-            @if let Some(ms) = view.next_waiting_ms {
-                div { dt { "next in line waits" } dd { (time::took(ms / 1_000 * 1_000)) } }
+            @if let Some(ms) = view.oldest_waiting_ms {
+                div { dt { "oldest waits" } dd { (time::took(ms / 1_000 * 1_000)) } }
             }
         }
         (serving(app, workers.iter().filter(|worker| worker.queues.contains(&view.queue)), now_ms))

@@ -59,7 +59,7 @@ pub(crate) fn table(app: &App, queues: &[QueueView], lately: &[Activity]) -> Mar
                     th.number.wide title="jobs completed a minute, over five minutes" { "done/min" }
                     th.number.wide title="attempts that failed or ran out, of all that ended in five minutes" { "failed" }
                     th.number.wide title="95 % of the jobs leased in five minutes had waited at most this" { "p95 wait" }
-                    th.number title="how long the job that is next in line has waited" { "next waits" }
+                    th.number title="how long the job has waited that has waited longest" { "oldest" }
                 } }
                 tbody { @for queue in queues { (row(app, queue, lately.iter().find(|row| row.queue == queue.queue))) } }
             }
@@ -79,7 +79,7 @@ fn row(app: &App, view: &QueueView, lately: Option<&Activity>) -> Markup {
                 }
             }
             (recent(lately))
-            td.number { @if let Some(ms) = view.next_waiting_ms { (time::took(ms / 1_000 * 1_000)) } }
+            td.number { @if let Some(ms) = view.oldest_waiting_ms { (time::took(ms / 1_000 * 1_000)) } }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{cut, safe};
 
 /// All queues, a row each.
 pub(crate) fn list(queues: &[QueueView]) -> String {
-    let head = ["QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">DEAD", ">CANCELLED", ">NEXT WAITS", ""];
+    let head = ["QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">DEAD", ">CANCELLED", ">OLDEST", ""];
     table(head, queues.iter().map(row), "queues")
 }
 
@@ -24,7 +24,7 @@ fn row(view: &QueueView) -> [String; 9] {
         count(JobState::Completed),
         count(JobState::Dead),
         count(JobState::Cancelled),
-        view.next_waiting_ms.map_or(String::new(), show_ms),
+        view.oldest_waiting_ms.map_or(String::new(), show_ms),
         if view.paused { "paused".to_owned() } else { String::new() },
     ]
 }
@@ -38,8 +38,8 @@ pub(crate) fn whole(view: &QueueView) -> String {
     };
     let mut text = format!("queue {}{pause}\n", safe(&view.queue));
     text.push_str(&pairs(counts(&view.counts)));
-    if let Some(ms) = view.next_waiting_ms {
-        text.push_str(&format!("  the next job has waited {}\n", show_ms(ms)));
+    if let Some(ms) = view.oldest_waiting_ms {
+        text.push_str(&format!("  the oldest job has waited {}\n", show_ms(ms)));
     }
     let rows = view.settings.iter().map(|effective| {
         let (name, value) = typed::show(effective);

@@ -10,7 +10,7 @@ use super::event::{Blob, Due, Event, NewRow, Next};
 use super::happened::Happened;
 use super::more::{CancelMark, Failure, LeaseRow, LogChunk, More, Runs};
 use super::queue::{Queue, Tree};
-use super::rows::{EXPIRED, RETURNED, Row, WALL};
+use super::rows::{EXPIRED, MOVED, RETURNED, Row, WALL};
 use super::tables::{Known, Remembered};
 use crate::model::{DeadReason, DelayCause, JobState, LeaseOutcome, LeaseToken};
 
@@ -399,6 +399,7 @@ impl Machine {
         row.priority = priority;
         if state == JobState::Waiting {
             row.rank = rank;
+            row.flags |= MOVED;
             let queue = row.queue;
             self.claim_rank(queue, rank);
             self.enter(number, JobState::Waiting);

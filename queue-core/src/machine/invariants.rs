@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::queue::Queue;
-use super::rows::RETURNED;
+use super::rows::ASIDE;
 use super::{Machine, Tree};
 use crate::model::{JobState, QueueCounts};
 
@@ -27,6 +27,7 @@ impl Machine {
     /// If one does not hold: the machine is broken.
     pub fn assert_invariants(&self) {
         let mut counted: BTreeMap<u32, QueueCounts> = BTreeMap::new();
+        let mut since: BTreeMap<u32, u64> = BTreeMap::new();
         let (mut digest, mut more_bytes) = (0, 0);
         for job in self.rows.numbers() {
             let row = self.rows.get(job).expect("a number in use has a row");
@@ -38,20 +39,23 @@ impl Machine {
                 assert!(queue.tree(tree).contains(&(row.at, job)), "job #{job} is missing from the order of its state");
             } else {
                 let lane = queue.lanes.get(&std::cmp::Reverse(row.priority)).expect("a waiting job has a lane");
-                assert_eq!(lane.returned.contains_key(&row.rank), row.has(RETURNED), "job #{job} among the returned");
+                assert_eq!(lane.has_aside(job, row), row.has(ASIDE), "job #{job} beside the list");
+                since.entry(row.queue).and_modify(|at| *at = row.at.min(*at)).or_insert(row.at);
             }
             assert!(job <= self.last_number, "job #{job} is numbered beyond the last number");
         }
         assert_eq!(digest, self.rows_digest, "the digest follows every row");
         assert_eq!(more_bytes, self.more_bytes, "what hangs on rows is counted");
         let in_trees = |queue: &Queue| queue.trees.iter().map(BTreeSet::len).sum::<usize>();
-        let returned = |queue: &Queue| queue.lanes.values().map(|lane| lane.returned.len()).sum::<usize>();
-        let ordered: usize = self.queues.iter().map(|queue| in_trees(queue) + returned(queue)).sum();
+        let aside = |queue: &Queue| queue.lanes.values().map(|lane| 2 * lane.aside()).sum::<usize>();
+        let ordered: usize = self.queues.iter().map(|queue| in_trees(queue) + aside(queue)).sum();
         assert_eq!(ordered as u64, self.ordered, "places in trees are counted");
         let remembered: usize = self.queues.iter().map(|queue| queue.remembered.len()).sum();
         assert_eq!(remembered as u64, self.remembered, "remembered ids are counted");
         for (number, queue) in self.queues.iter().enumerate() {
             self.assert_queue(number as u32, counted.get(&(number as u32)).copied().unwrap_or_default());
+            let oldest = since.get(&(number as u32)).copied();
+            assert_eq!(queue.waiting_since(&self.rows), oldest, "the oldest that waits in {}", queue.name);
             assert!(queue.counts.balanced(), "the books of {} balance: {:?}", queue.name, queue.counts);
         }
     }

@@ -4,7 +4,7 @@
 
 use super::happened::Happened;
 use super::{Event, Machine};
-use crate::model::{Histogram, LeaseOutcome, Limits, QueueFigures};
+use crate::model::{Histogram, LeaseOutcome, Limits, Now, QueueFigures};
 
 /// The counters. Instants are steady milliseconds.
 #[derive(Debug)]
@@ -62,12 +62,14 @@ pub struct Metered {
 }
 
 impl Machine {
-    /// What was counted. The first queues stand by name, all others together.
-    pub fn metered(&self) -> Metered {
+    /// What was counted, as of `now`. The first queues stand by name, all others together.
+    pub fn metered(&self, now: Now) -> Metered {
         let (mut queues, mut other) = (Vec::new(), QueueFigures::default());
         for (at, queue) in self.queues.iter().enumerate() {
             let ended = self.meter.ended.get(at).copied().unwrap_or_default();
-            let figures = QueueFigures { counts: queue.counts, ended };
+            let since = queue.waiting_since(&self.rows);
+            let oldest_waiting_ms = since.map_or(0, |since| now.steady.saturating_sub(since));
+            let figures = QueueFigures { counts: queue.counts, ended, oldest_waiting_ms };
             // One of this name would be two series under one label.
             if at < Limits::FIGURE_QUEUES && &*queue.name != Limits::FIGURES_OTHER {
                 queues.push((queue.name.to_string(), figures));

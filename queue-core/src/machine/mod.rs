@@ -16,6 +16,7 @@ mod fits;
 mod given;
 mod happened;
 mod invariants;
+mod lane;
 mod memory;
 mod meter;
 mod more;

@@ -4,7 +4,7 @@
 
 use super::Machine;
 use super::queue::Tree;
-use super::rows::{RETURNED, Row, WALL};
+use super::rows::{ASIDE, Row, WALL};
 use crate::model::{DelayCause, JobState};
 
 const THERE: &str = "a job in an order is there";
@@ -49,7 +49,9 @@ impl Machine {
 
     fn move_in_order(&mut self, number: u64, enters: bool) {
         let row = self.rows.get(number).expect(THERE);
-        let (queue_id, at, rank, returned) = (row.queue, row.at, row.rank, row.has(RETURNED));
+        let (queue_id, at) = (row.queue, row.at);
+        // In the trees of the lane, if it stands in them.
+        let places = if row.has(ASIDE) { 2 } else { 0 };
         let lane_key = std::cmp::Reverse(row.priority);
         let tree = self.tree_of(row);
         let keep = self.policies.get(row.policy).keep_ms;
@@ -62,15 +64,14 @@ impl Machine {
         }
         let queue = &mut self.queues[queue_id as usize];
         let lane = queue.lanes.entry(lane_key).or_default();
-        match (enters, returned) {
-            (true, true) => {
-                lane.returned.insert(rank, number);
-                self.ordered += 1;
+        match enters {
+            true => {
+                lane.push(&mut self.rows, number);
+                self.ordered += places;
             }
-            (true, false) => lane.push(&mut self.rows, number, rank),
-            (false, _) => {
+            false => {
                 lane.remove(&mut self.rows, number);
-                self.ordered -= u64::from(returned);
+                self.ordered -= places;
             }
         }
         if lane.is_empty() {

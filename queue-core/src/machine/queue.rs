@@ -7,7 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::digest::Mix;
-use super::rows::{RETURNED, Rows};
+use super::lane::Lane;
+use super::rows::Rows;
 use super::tables::RememberedIds;
 use crate::model::{Limits, QueueCounts, QueueSettings};
 
@@ -85,113 +86,6 @@ pub(crate) struct Queue {
     pub(crate) paused: Option<Box<str>>,
 }
 
-/// The waiting jobs of one priority: a linked list through the rows, and beside it the few that came back to an old
-/// place, by rank, so that a thousand releases cost no walk along the list.
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    head: u64,
-    tail: u64,
-    pub(crate) returned: BTreeMap<i64, u64>,
-}
-
-impl Lane {
-    /// Joins at the end that `rank` belongs to: behind the last or before the first of the list.
-    pub(crate) fn push(&mut self, rows: &mut Rows, number: u64, rank: i64) {
-        let expect = "a listed job has a row";
-        if self.head == 0 {
-            (self.head, self.tail) = (number, number);
-            return;
-        }
-        if rank > rows.get(self.tail).expect(expect).rank {
-            rows.get_mut(self.tail).expect(expect).next = number;
-            rows.get_mut(number).expect(expect).prev = self.tail;
-            self.tail = number;
-        } else {
-            assert!(rank < rows.get(self.head).expect(expect).rank, "a new place is at one of the ends");
-            rows.get_mut(self.head).expect(expect).prev = number;
-            rows.get_mut(number).expect(expect).next = self.head;
-            self.head = number;
-        }
-    }
-
-    /// Leaves the lane, wherever it is in it.
-    pub(crate) fn remove(&mut self, rows: &mut Rows, number: u64) {
-        let expect = "a listed job has a row";
-        let row = rows.get_mut(number).expect(expect);
-        if row.has(RETURNED) {
-            row.flags &= !RETURNED;
-            self.returned.remove(&row.rank);
-            return;
-        }
-        let (prev, next) = (std::mem::take(&mut row.prev), std::mem::take(&mut row.next));
-        match prev {
-            0 => self.head = next,
-            prev => rows.get_mut(prev).expect(expect).next = next,
-        }
-        match next {
-            0 => self.tail = prev,
-            next => rows.get_mut(next).expect(expect).prev = prev,
-        }
-    }
-
-    /// The job that is served first.
-    pub(crate) fn first(&self, rows: &Rows) -> Option<u64> {
-        let listed = (self.head != 0).then_some(self.head);
-        match (self.returned.first_key_value(), listed) {
-            (Some((&rank, &number)), Some(head)) => {
-                let earlier = rank < rows.get(head).expect("a listed job has a row").rank;
-                Some(if earlier { number } else { head })
-            }
-            (Some((_, &number)), None) => Some(number),
-            (None, listed) => listed,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head == 0 && self.returned.is_empty()
-    }
-
-    /// The listed job at `rank` or the first after it. The walk there begins at `hint`, where that still stands in the list
-    /// and not after it, and passes at most `steps` jobs: if that is not enough, the job that was reached is the error.
-    pub(crate) fn listed_from(
-        &self,
-        rows: &Rows,
-        rank: i64,
-        hint: u64,
-        steps: &mut usize,
-        in_lane: impl Fn(u64) -> bool,
-    ) -> Result<u64, u64> {
-        let stands = in_lane(hint) && rows.get(hint).is_some_and(|row| row.rank <= rank && !row.has(RETURNED));
-        let mut at = if stands { hint } else { self.head };
-        while let Some(row) = rows.get(at).filter(|row| row.rank < rank) {
-            *steps = steps.checked_sub(1).ok_or(at)?;
-            at = row.next;
-        }
-        Ok(at)
-    }
-
-    /// Up to `limit` jobs in serving order from `rank` on, those of the list from `listed` on.
-    pub(crate) fn page(&self, rows: &Rows, rank: i64, mut listed: u64, limit: usize) -> Vec<(i64, u64)> {
-        let mut returned = self.returned.range(rank..).map(|(&rank, &number)| (rank, number)).peekable();
-        let mut page = Vec::new();
-        while page.len() < limit {
-            let row = rows.get(listed);
-            match (returned.peek().copied(), row) {
-                (Some(back), row) if row.is_none_or(|row| back.0 < row.rank) => {
-                    page.push(back);
-                    returned.next();
-                }
-                (_, Some(row)) => {
-                    page.push((row.rank, listed));
-                    listed = row.next;
-                }
-                (_, None) => break,
-            }
-        }
-        page
-    }
-}
-
 impl Queue {
     pub(crate) fn new(name: &str) -> Self {
         let mut queue = Self { name: name.into(), back: 1, front: -1, heads: [NEVER; TREES], ..Self::default() };
@@ -221,6 +115,11 @@ impl Queue {
     /// The job that is served next.
     pub(crate) fn first_waiting(&self, rows: &Rows) -> Option<u64> {
         self.lanes.values().next()?.first(rows)
+    }
+
+    /// Since when the job waits that has waited longest. Takes time by the priorities in use, however many jobs wait.
+    pub(crate) fn waiting_since(&self, rows: &Rows) -> Option<u64> {
+        self.lanes.values().filter_map(|lane| lane.waiting_since(rows)).min()
     }
 
     /// A setting as it holds: the queue's, or the server's default.

@@ -43,10 +43,16 @@ pub(crate) struct Row {
 pub(crate) const WALL: u8 = 1;
 /// Its last lease expired and nobody leased it since: its holder may still settle.
 pub(crate) const EXPIRED: u8 = 2;
-/// It waits among the lane's returned jobs, not in its list.
+/// It waits at the place that it had before its lease, beside the lane's list.
 pub(crate) const RETURNED: u8 = 4;
+/// It waits at a place younger than itself, beside the lane's list: its priority was changed. Follows from how long it waits
+/// and where, so that it is in no digest.
+pub(crate) const MOVED: u8 = 8;
+/// It waits beside the lane's list.
+pub(crate) const ASIDE: u8 = RETURNED | MOVED;
 
 impl Row {
+    /// Whether it has the flag, or any of several.
     pub(crate) const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -67,7 +73,7 @@ impl Row {
         hash.add(self.payload.position).add(u64::from(self.payload.length) << 32 | u64::from(self.queue));
         hash.add(u64::from(self.name) << 32 | u64::from(self.policy));
         hash.add(self.at).add(self.rank.cast_unsigned()).add(self.enqueued_at);
-        let small = [self.attempt, self.stalls, self.priority.cast_unsigned(), u16::from(self.flags)];
+        let small = [self.attempt, self.stalls, self.priority.cast_unsigned(), u16::from(self.flags & !MOVED)];
         hash.add(small.iter().fold(0, |all, &one| all << 16 | u64::from(one)));
         hash.add((self.state as u64) << 8 | u64::from(self.detail));
         if let Some(more) = &self.more {

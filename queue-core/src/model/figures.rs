@@ -55,6 +55,8 @@ pub struct QueueFigures {
     pub counts: QueueCounts,
     /// Leases that ended since the engine's start, by how; in the order of [`LeaseOutcome::ALL`].
     pub ended: [u64; LeaseOutcome::ALL.len()],
+    /// As [`super::QueueView::oldest_waiting_ms`]; 0 where none waits.
+    pub oldest_waiting_ms: u64,
 }
 
 impl QueueFigures {
@@ -62,6 +64,7 @@ impl QueueFigures {
     pub fn add(&mut self, other: &Self) {
         self.counts.add(&other.counts);
         self.ended.iter_mut().zip(other.ended).for_each(|(mine, theirs)| *mine += theirs);
+        self.oldest_waiting_ms = self.oldest_waiting_ms.max(other.oldest_waiting_ms);
     }
 }
 

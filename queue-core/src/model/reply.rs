@@ -220,6 +220,10 @@ pub struct QueueView {
     /// How long the job that is next in line has waited: since it became ready, or was given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_waiting_ms: Option<u64>,
+    /// How long the job has waited that has waited longest, whichever is served next: since it became ready, or was given
+    /// back. Absent where none waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_waiting_ms: Option<u64>,
     /// Every setting with its source.
     pub settings: Vec<Effective>,
 }

@@ -69,6 +69,18 @@ pub async fn clause_1_everything_about_a_job_survives_a_clean_restart(rig: &Rig)
     assert_eq!(log.lines[0].text, "careful");
 }
 
+pub async fn clause_1_how_long_a_job_waits_survives_a_restart(rig: &Rig) {
+    let waits = async || rig.engine().queue("q").await.expect("made").oldest_waiting_ms.expect("jobs wait");
+    rig.add_many("q", 2).await;
+    rig.add_with("q", JobOptions { lifo: true, ..JobOptions::default() }).await;
+    rig.pass(50, "the oldest has waited 50 ms", async || waits().await >= 50).await;
+    let waited = waits().await;
+    rig.add_with("q", JobOptions { lifo: true, ..JobOptions::default() }).await;
+    rig.reopen().await;
+    // Clocks are read to the millisecond, twice.
+    assert!(waits().await + 2 >= waited, "a restart makes no job younger");
+}
+
 pub async fn clause_1_everything_about_a_job_survives_kill_9(rig: &Rig) {
     let numbers = some_of_everything(rig).await;
     let (before, counts) = (jobs(rig, &numbers).await, rig.counts("q").await);

@@ -308,6 +308,8 @@ macro_rules! engine_conformance {
                 pausing_twice_and_resuming_twice_is_harmless,
                 a_pause_is_one_queues,
                 a_queue_shows_how_long_its_next_job_has_waited,
+                a_queue_shows_how_long_its_oldest_job_has_waited,
+                a_job_that_comes_back_waits_anew,
                 queues_are_listed_by_name,
                 queues_are_listed_in_pages,
             }
@@ -450,6 +452,7 @@ macro_rules! engine_conformance {
             durable {
                 promise_1_acknowledged_enqueues_and_settlements_survive_kill_9,
                 clause_1_everything_about_a_job_survives_a_clean_restart,
+                clause_1_how_long_a_job_waits_survives_a_restart,
                 clause_1_everything_about_a_job_survives_kill_9,
                 clause_2_a_batch_is_whole_after_kill_9,
                 clause_7_tokens_grow_across_restarts,

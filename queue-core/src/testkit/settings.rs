@@ -7,7 +7,8 @@ use super::context;
 use super::rig::Rig;
 use crate::engine::EngineExt;
 use crate::model::{
-    Backoff, Command, Effective, JobOptions, JobState, QueueSettings, SettingSource, SettingsPatch, Word,
+    Backoff, Command, Edit, Effective, JobOptions, JobState, JobVerb, Outcome, QueueSettings, SettingSource,
+    SettingsPatch, Word,
 };
 
 fn attempts(attempts: u64) -> QueueSettings {
@@ -203,6 +204,50 @@ pub async fn a_queue_shows_how_long_its_next_job_has_waited(rig: &Rig) {
         rig.engine().queue("q").await.expect("made").next_waiting_ms >= Some(50)
     })
     .await;
+}
+
+async fn oldest_waits(rig: &Rig) -> u64 {
+    rig.engine().queue("q").await.expect("made").oldest_waiting_ms.expect("a job waits")
+}
+
+pub async fn a_queue_shows_how_long_its_oldest_job_has_waited(rig: &Rig) {
+    rig.set("q", attempts(5)).await;
+    assert_eq!(rig.engine().queue("q").await.expect("made").oldest_waiting_ms, None);
+    let lifo = JobOptions { lifo: true, ..JobOptions::default() };
+    let urgent = JobOptions { priority: Some(5), ..JobOptions::default() };
+    let (mut waiting, mut since) = (Vec::new(), 0);
+    // Each is a good while younger than the one before it, wherever it stands in line.
+    for options in [lifo.clone(), JobOptions::default(), lifo.clone(), urgent, JobOptions::default(), lifo] {
+        waiting.push(rig.add_with("q", options).await);
+        rig.pass(50, "the oldest job has waited 50 ms more", async || oldest_waits(rig).await >= since + 50).await;
+        since = oldest_waits(rig).await;
+    }
+    // Another priority is another place in line, and no other age.
+    rig.verb(waiting[0], JobVerb::Edit(Edit { payload: None, priority: Some(9) })).await;
+    rig.verb(waiting[1], JobVerb::Edit(Edit { payload: None, priority: Some(9) })).await;
+    let mut now = 0;
+    for (gone, oldest) in [(1, 0), (0, 2), (4, 2), (2, 3), (3, 5)] {
+        rig.remove(waiting[gone]).await;
+        // Were it the age of another job, it would be of an instant before the last, or after the next.
+        let at = oldest_waits(rig).await + rig.job(waiting[oldest]).await.summary.enqueued_at_ms;
+        assert!(at >= now, "without {gone} it is the age of {oldest}");
+        now = at;
+    }
+    rig.remove(waiting[5]).await;
+    assert_eq!(rig.engine().queue("q").await.expect("made").oldest_waiting_ms, None);
+    let last = rig.add("q").await;
+    assert!(rig.job(last).await.summary.enqueued_at_ms >= now);
+}
+
+pub async fn a_job_that_comes_back_waits_anew(rig: &Rig) {
+    let first = rig.add("q").await;
+    rig.pass(50, "the job has waited 50 ms", async || oldest_waits(rig).await >= 50).await;
+    rig.settle(&rig.lease("q").await, Outcome::Release).await;
+    let waited = oldest_waits(rig).await;
+    let second = rig.add("q").await;
+    let released = rig.job(first).await.leases[0].ended_at_ms.expect("it was released");
+    let later = rig.job(second).await.summary.enqueued_at_ms;
+    assert!(released + waited <= later, "it counts from its release");
 }
 
 pub async fn queues_are_listed_by_name(rig: &Rig) {

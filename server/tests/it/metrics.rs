@@ -56,6 +56,7 @@ fn figures_agree_with_what_the_protocol_says() {
     let (admin, mut client) = (server.bound.admin.expect("an admin address"), server.client());
     work(&mut client);
     client.text("JOB.ADD emails send 1 '{\"delay_ms\":3600000}'");
+    client.text("JOB.ADD idle send 1 '{\"delay_ms\":3600000}'");
     client.text("WORKER.BEAT '{\"worker\":\"w\",\"state\":\"quiet\"}'");
     let samples = scrape(admin);
     let sample = |name: &str| *samples.get(name).unwrap_or_else(|| panic!("{name} is missing: {samples:#?}"));
@@ -68,6 +69,8 @@ fn figures_agree_with_what_the_protocol_says() {
         same(&format!("longshore_jobs{{queue=\"{queue}\",state=\"delayed\"}}"), counts.delayed);
         same(&format!("longshore_jobs{{queue=\"{queue}\",state=\"active\"}}"), counts.active);
         same(&format!("longshore_jobs_enqueued_total{{queue=\"{queue}\"}}"), counts.enqueued);
+        let oldest = sample(&format!("longshore_queue_oldest_waiting_seconds{{queue=\"{queue}\"}}"));
+        assert!(oldest <= view.oldest_waiting_ms.expect("jobs wait") as f64 / 1_000.0, "{oldest} s");
     }
     let stats: Stats = serde_json::from_str(&client.text("STATS")).expect("totals");
     let journal = stats.journal.expect("a log");
@@ -75,7 +78,8 @@ fn figures_agree_with_what_the_protocol_says() {
     same("longshore_journal_segments", journal.segments);
     same("longshore_snapshots_total", journal.snapshots);
     same("longshore_memory_bytes{kind=\"blobs\"}", stats.blob_bytes);
-    same("longshore_queues", 2);
+    same("longshore_queues", 3);
+    same("longshore_queue_oldest_waiting_seconds{queue=\"idle\"}", 0);
     same("longshore_wait_seconds_count", 16);
     same("longshore_workers{state=\"quiet\"}", 1);
     same("longshore_connections", 1);

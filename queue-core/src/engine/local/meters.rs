@@ -52,8 +52,8 @@ impl<S: Storage> Shared<S> {
     pub(super) fn figures(&self) -> Result<Figures, Error> {
         let mut store = self.lock();
         store.check_open()?;
-        let now = store.now().steady;
-        let Metered { queues, other, queue_count, wait_ms, run_ms, clock_jumps } = store.machine.metered();
+        let now = store.now();
+        let Metered { queues, other, queue_count, wait_ms, run_ms, clock_jumps } = store.machine.metered(now);
         Ok(Figures {
             queues,
             other,
@@ -63,7 +63,7 @@ impl<S: Storage> Shared<S> {
             memory_bytes: store.machine.row_bytes(),
             blob_bytes: store.files.blobs.live_bytes(),
             memory_bytes_max: Some(store.max_memory).filter(|bytes| *bytes != u64::MAX),
-            workers: store.registry.counts(now),
+            workers: store.registry.counts(now.steady),
             clock_jumps,
             journal: store.journal_figures(),
         })

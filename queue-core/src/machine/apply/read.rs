@@ -360,6 +360,7 @@ impl Machine {
             paused: entry.paused.is_some(),
             pause_reason: entry.paused.as_deref().filter(|text| !text.is_empty()).map(str::to_owned),
             next_waiting_ms: next.map(|row| now.steady.saturating_sub(row.at)),
+            oldest_waiting_ms: entry.waiting_since(&self.rows).map(|since| now.steady.saturating_sub(since)),
             settings: self.effective_settings(queue, defaults),
         }
     }

@@ -3,7 +3,7 @@
 use super::super::Machine;
 use super::super::more::Runs;
 use super::super::queue::Queue;
-use super::super::rows::{EXPIRED, RETURNED, Row, WALL};
+use super::super::rows::{ASIDE, EXPIRED, Row, WALL};
 use super::restore::no_queue;
 use crate::model::{DeadReason, DelayCause, JobState};
 
@@ -82,7 +82,7 @@ pub(super) fn check_places(queue: &Queue) -> Result<(), String> {
 /// Whether state, detail, flags and leases go together.
 fn check_state(row: &Row) -> Result<(), String> {
     let (flags, detail) = match row.state {
-        JobState::Waiting => (EXPIRED | RETURNED, true),
+        JobState::Waiting => (EXPIRED | ASIDE, true),
         JobState::Delayed => (WALL, DelayCause::from_u8(row.detail).is_some()),
         JobState::Dead => (0, DeadReason::from_u8(row.detail).is_some()),
         JobState::Active | JobState::Completed | JobState::Cancelled => (0, true),

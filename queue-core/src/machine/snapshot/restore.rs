@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::super::queue::Tree;
 use super::super::record::bytes::Reader;
 use super::super::record::is_skippable;
-use super::super::rows::{RETURNED, Row};
+use super::super::rows::{ASIDE, MOVED, Row};
 use super::super::tables::Known;
 use super::super::{LeaseToken, Machine, Wrong};
 use super::check::check_places;
@@ -221,16 +221,24 @@ impl Restore {
                 return Err(format!("jobs #{} and #{} have one place", pair[0].1, pair[1].1).into());
             }
             let lane = machine.queues[queue as usize].lanes.entry(priority).or_default();
+            // From the middle to both ends, as they came.
+            places.sort_unstable_by_key(|&(rank, _)| rank.unsigned_abs());
+            let mut newest = [0; 2];
+            let mut joining: Vec<(u64, u64)> = Vec::with_capacity(places.len());
             for (rank, number) in places {
-                let row = machine.rows.get(number).expect("a row that was noted is there");
-                match row.has(RETURNED) {
-                    true => {
-                        lane.returned.insert(rank, number);
-                        machine.ordered += 1;
-                    }
-                    false => lane.push(&mut machine.rows, number, rank),
+                let row = machine.rows.get_mut(number).expect("a row that was noted is there");
+                let newest = &mut newest[usize::from(rank < 0)];
+                if row.has(ASIDE) || row.at < *newest {
+                    // A version that did not tell moved ones apart wrote it, if nothing does.
+                    row.flags |= if row.has(ASIDE) { 0 } else { MOVED };
+                    machine.ordered += 2;
+                } else {
+                    *newest = row.at;
                 }
+                joining.push((row.at, number));
             }
+            joining.sort_by_key(|&(at, _)| at);
+            joining.into_iter().for_each(|(_, number)| lane.push(&mut machine.rows, number));
         }
         Ok(())
     }

@@ -125,7 +125,8 @@ fn queue_view() -> impl Strategy<Value = QueueView> {
             counts: QueueCounts { waiting: count, enqueued: count, ..QueueCounts::default() },
             paused,
             pause_reason: reason,
-            next_waiting_ms: Some(count),
+            next_waiting_ms: Some(count / 2),
+            oldest_waiting_ms: Some(count),
             settings: vec![
                 Effective { setting: "attempts".into(), value: 16.into(), source: SettingSource::Default },
                 Effective { setting: "stalls".into(), value: 3.into(), source: SettingSource::Queue("ann".into()) },
