@@ -13,6 +13,7 @@ mod config;
 pub mod daemon;
 mod encoding;
 mod failure;
+mod figures;
 mod kept;
 mod live;
 mod pages;

@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 
 use crate::access::Role;
 use crate::pages::{
-    assets, errors, events, job, job_actions, job_forms, jobs, login, operations, overview, queue, queue_actions,
-    queues, series, theme, workers,
+    assets, errors, events, job, job_actions, job_forms, jobs, login, metrics, operations, overview, queue,
+    queue_actions, queues, series, theme, workers,
 };
 use crate::visit::{Shown, Visit};
 
@@ -109,6 +109,7 @@ table! {
     GET "/workers/{worker}/stop" Operator workers::stop_form;
     POST "/workers/{worker}/stop" Operator workers::stop;
     GET "/events" Viewer events::stream;
+    GET "/metrics" Viewer metrics::page;
     GET "/assets/{file}" Anyone assets::file;
     POST "/theme" Viewer theme::choose;
     GET "/login" Anyone login::page;

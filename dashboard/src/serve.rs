@@ -3,7 +3,7 @@
 //! Every request goes one way: whether it may come here at all, then the table's role and who asks, then the handler, then
 //! the headers that every answer has.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use program::Listen;
 use queue_core::engine::Engine;
 use queue_core::model::{Error, Word, fragment};
-use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -37,6 +38,10 @@ const CROSS_ORIGIN_POLICY: HeaderName = HeaderName::from_static("cross-origin-re
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// What is allowed where nobody has to say who they are.
+const LOOPBACK: &str = "a loopback address such as 127.0.0.1:7610, since whoever reaches the dashboard may do everything; \
+    beyond it start longshore-dashboard with --password-file or --token-file";
+
 /// Serves `engine` until `stop` is cancelled; tells `bound` where it listens.
 ///
 /// # Errors
@@ -50,7 +55,9 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let router = router(config, engine, stop.clone())?;
     let guarded = config.password_file.is_some() || config.token_file.is_some();
-    let listener = bind(&config.listen, guarded).await?;
+    let loopback_only = (!guarded).then_some(LOOPBACK);
+    let listen = Listen { flag: "listen", address: &config.listen, usual: "127.0.0.1:7610", loopback_only };
+    let listener = listen.bind().await?;
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let failed = |error: std::io::Error| Error::new(Word::Err, format!("cannot serve: {}", fragment(&error)));
     bound(listener.local_addr().map_err(failed)?);
@@ -84,18 +91,25 @@ pub fn router(config: &Config, engine: Arc<dyn Engine>, stop: CancellationToken)
 
 /// Around every answer, whatever the path.
 async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
-    with_headers(match access::enter(&app, &parts) {
+    let answer = match access::enter(&app, &parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(refusal) => failure::refused(&app, &parts.headers, &refusal),
-    })
+    };
+    let route = answer.extensions().get::<&'static Route>().copied();
+    app.figures.answered(route, answer.status(), begun.elapsed());
+    with_headers(answer)
 }
 
 fn method_router(route: &'static Route) -> MethodRouter<Arc<App>> {
     let filter = if *route.method() == Method::POST { MethodFilter::POST } else { MethodFilter::GET };
     on(filter, move |State(app): State<Arc<App>>, segments: RawPathParams, request: Request| async move {
         let segments = segments.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        respond(route, app, segments, request).await
+        let mut answer = respond(route, app, segments, request).await;
+        // Whoever counts answers is around all of them, and knows no routes.
+        answer.extensions_mut().insert(route);
+        answer
     })
 }
 
@@ -148,29 +162,4 @@ fn with_headers(mut response: Response) -> Response {
     // What is not said to be kept shows the state of a moment, and payloads.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// Listens, beyond loopback only where people have to say who they are. A name of several addresses is taken at the first, but `localhost` where browsers look for it.
-async fn bind(address: &str, guarded: bool) -> Result<TcpListener, Error> {
-    let none = || Error::bad_arg("listen", address, "HOST:PORT, such as 127.0.0.1:7610");
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-    if !matches!(port, Some(Ok(_))) {
-        return Err(none());
-    }
-    let unknown = |error| Error::new(Word::BadArg, format!("listen is {address}: {}", fragment(&error)));
-    let found: Vec<_> = tokio::net::lookup_host(address).await.map_err(unknown)?.collect();
-    let usual = found.iter().find(|found| found.ip() == Ipv4Addr::LOCALHOST);
-    let resolved = usual.or(found.first()).copied().ok_or_else(none)?;
-    if !resolved.ip().is_loopback() && !guarded {
-        let allowed = "a loopback address such as 127.0.0.1:7610, since whoever reaches the dashboard may do everything; \
-            beyond it start longshore-dashboard with --password-file or --token-file";
-        return Err(Error::bad_arg("listen", address, allowed));
-    }
-    TcpListener::bind(resolved).await.map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "; another address: --listen HOST:PORT",
-            _ => "",
-        };
-        Error::new(Word::State, format!("cannot listen on {address}: {}{hint}", fragment(&error)))
-    })
 }

@@ -31,17 +31,20 @@ pub enum Program {
     Server,
     /// `longshore-worker`.
     Worker,
+    /// `longshore-dashboard`, also within `longshore dev`.
+    Dashboard,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Server, Self::Worker];
+    pub const ALL: &[Self] = &[Self::Server, Self::Worker, Self::Dashboard];
 
     /// Its name, as it is started.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Server => "longshore-server",
             Self::Worker => "longshore-worker",
+            Self::Dashboard => "longshore-dashboard",
         }
     }
 }
@@ -85,10 +88,10 @@ macro_rules! metrics {
 }
 
 metrics! {
-    Server | Worker Gauge "longshore_build_info" ["version"] "1" "Always 1; the label is the program's version.";
+    Server | Worker | Dashboard Gauge "longshore_build_info" ["version"] "1" "Always 1; the label is the program's version.";
     Server | Worker Gauge "longshore_ready" [] "0 or 1"
         "Whether it serves: 0 while a server recovers, while the engine of a worker does not answer, and while either stops.";
-    Server | Worker Gauge "longshore_uptime_seconds" [] "seconds" "Time since the program was started.";
+    Server | Worker | Dashboard Gauge "longshore_uptime_seconds" [] "seconds" "Time since the program was started.";
     Server Gauge "longshore_jobs" ["queue", "state"] "jobs"
         "Jobs of a queue that are in a state; exact.";
     Server Gauge "longshore_jobs_retrying" ["queue"] "jobs"
@@ -116,7 +119,7 @@ metrics! {
     Server Gauge "longshore_memory_bytes" ["kind"] "bytes"
         "What jobs take: rows (and what hangs on them), blobs (payloads, results, errors, logs).";
     Server Gauge "longshore_memory_max_bytes" [] "bytes" "What both kinds may take together; absent without --max-memory.";
-    Server | Worker Gauge "process_resident_memory_bytes" [] "bytes" "Memory that the process has resident.";
+    Server | Worker | Dashboard Gauge "process_resident_memory_bytes" [] "bytes" "Memory that the process has resident.";
     Server Counter "longshore_journal_bytes_total" [] "bytes" "Where the log ends: bytes ever written to it.";
     Server Gauge "longshore_journal_segments" [] "files" "Segments that are kept, for a start and for readers of the feed.";
     Server Gauge "longshore_journal_behind_snapshot_bytes" [] "bytes" "Log that a start would read behind the snapshot.";
@@ -141,6 +144,17 @@ metrics! {
     Worker Gauge "longshore_worker_state" ["state"] "0 or 1" "1 for what it does: running, quiet, stopping.";
     Worker Gauge "longshore_worker_connected" [] "0 or 1" "Whether the engine answers.";
     Worker Counter "longshore_worker_reconnects_total" [] "connections" "How often the engine was found again after it had not answered.";
+    Dashboard Counter "longshore_dashboard_requests_total" ["route", "status"] "requests"
+        "Requests answered, by the route of the table that they were for (none: no such page, or refused before), and the status.";
+    Dashboard Histogram "longshore_dashboard_request_seconds" ["route"] "seconds"
+        "From a request until its answer began; of a stream of updates the begin alone.";
+    Dashboard Counter "longshore_dashboard_logins_total" ["outcome"] "logins"
+        "Logins: accepted, wrong (name or password), limited (refused for too many tries, without a look at either).";
+    Dashboard Gauge "longshore_dashboard_viewers" [] "pages" "Pages that are open and kept up to date.";
+    Dashboard Gauge "longshore_dashboard_topics" [] "regions" "Regions of pages that somebody watches, each once for a role.";
+    Dashboard Counter "longshore_dashboard_renderings_total" [] "renderings"
+        "Times that a region was rendered; once for all who watch it.";
+    Dashboard Counter "longshore_dashboard_updates_total" [] "updates" "Updates sent to pages, each of one or more regions that changed.";
 }
 
 #[cfg(test)]

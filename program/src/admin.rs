@@ -30,10 +30,9 @@ pub trait Watched: Send + Sync + 'static {
 }
 
 /// A page with what every program tells of itself.
-pub fn page_of(program: Program, ready: bool, started: Instant) -> Page {
+pub fn page_of(program: Program, started: Instant) -> Page {
     let mut page = Page::new(program);
     page.put("longshore_build_info", &[env!("CARGO_PKG_VERSION")], 1);
-    page.put("longshore_ready", &[], u64::from(ready));
     page.put("longshore_uptime_seconds", &[], started.elapsed().as_secs());
     if let Some(bytes) = resident_bytes() {
         page.put("process_resident_memory_bytes", &[], bytes);
@@ -81,7 +80,8 @@ fn router<W: Watched>(watched: &Arc<W>, started: Instant) -> Router {
     let metrics = move || {
         let watched = Arc::clone(&told);
         async move {
-            let mut page = page_of(W::PROGRAM, watched.hindrance().is_none(), started);
+            let mut page = page_of(W::PROGRAM, started);
+            page.put("longshore_ready", &[], watched.hindrance().is_none().into());
             watched.tell(&mut page).await;
             ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.text())
         }

@@ -34,6 +34,20 @@ export function tests() {
     }
   });
 
+  test("Prometheus is told of each page that is kept up to date", async () => {
+    await asVisitor({}, async (page) => {
+      await go(page, "/queues/counted");
+      const other = await page.context().newPage();
+      const told = async () => {
+        await go(other, "/metrics");
+        return await other.locator("body").innerText();
+      };
+      const viewers = (text) => Number(/^longshore_dashboard_viewers (\d+)$/m.exec(text)[1]);
+      const text = await engine.until(told, (text) => viewers(text) > 0, "somebody watches");
+      assert.match(text, /^longshore_dashboard_requests_total\{route="GET \/queues\/\{queue\}",status="200"\} \d+$/m);
+    });
+  });
+
   test("what is selected holds still until it is let go", async () => {
     const number = await engine.add("live", "held", "1");
     await asVisitor({}, async (page) => {

@@ -39,6 +39,11 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// How many there are.
+    pub(crate) fn topics(&self) -> usize {
+        self.watched().len()
+    }
+
     fn watched(&self) -> MutexGuard<'_, HashMap<Key, Arc<watch::Sender<Fragment>>>> {
         // A map of senders is whole between any two of its calls.
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,6 +136,7 @@ fn subscribe(app: &Arc<App>, key: &Key) -> watch::Receiver<Fragment> {
 async fn keep(app: Arc<App>, key: Key, sender: Arc<watch::Sender<Fragment>>) {
     loop {
         let html: Arc<str> = key.0.render(&app, key.1).await.into_string().into();
+        app.figures.rendered();
         let sum = sum(&html);
         sender.send_if_modified(|now| {
             let changed = now.sum != sum;

@@ -10,6 +10,7 @@ use queue_core::model::Error;
 
 use crate::access::Key;
 use crate::app::App;
+use crate::figures::Viewer;
 use crate::live::{self, Topic};
 use crate::visit::{Shown, Visit};
 
@@ -26,7 +27,11 @@ pub(crate) async fn stream(visit: &Visit) -> Result<Shown, Error> {
     }
     let last = visit.headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let updates = live::watch(&visit.app, visit.access.role, &topics, last);
-    let events = updates.map(|update| Ok::<_, Infallible>(Event::default().id(update.id).data(update.html)));
+    let viewer = Viewer::new(&visit.app);
+    let events = updates.map(move |update| {
+        viewer.sent();
+        Ok::<_, Infallible>(Event::default().id(update.id).data(update.html))
+    });
     let (app, session) = (Arc::clone(&visit.app), visit.access.session);
     let over = async move {
         tokio::select! {

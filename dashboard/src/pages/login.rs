@@ -7,6 +7,7 @@ use queue_core::model::Error;
 
 use crate::access::Refusal;
 use crate::app::App;
+use crate::figures::Login;
 use crate::visit::{Shown, Visit};
 use crate::{failure, view};
 
@@ -43,11 +44,13 @@ pub(crate) async fn log_in(visit: &Visit) -> Result<Shown, Error> {
     let given = (name.to_owned(), password.to_owned());
     match app.gate.log_in(given, (visit.peer, &visit.headers), &app.base, app.steady_ms()).await {
         Ok(cookie) => {
+            app.figures.tried(Login::Accepted);
             let location = app.url(visit.from().unwrap_or("/"));
             let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, location)];
             Ok(Shown::Other((axum::http::StatusCode::SEE_OTHER, headers).into_response()))
         }
         Err(refusal) => {
+            app.figures.tried(Login::refused(refusal.status));
             let body = form(app, visit.form.exact("back").unwrap_or_default(), name, Some(&refusal));
             let page = view::layout::outside(app, &visit.headers, refusal.status, "Log in", &body);
             Ok(Shown::Other(failure::with_its_headers(page, &refusal)))

@@ -253,6 +253,12 @@ async fn a_wrong_password_and_an_unknown_name_are_answered_alike_and_not_for_eve
     assert!((10..=15).contains(&tries), "{tries} tries");
     assert!(refused.head.contains("retry-after: ") && refused.body.contains("too many tries"), "{}", refused.head);
     assert_eq!(guarded.log_in("admin", "correct horse admin").await.status, 429);
+    let token = format!("authorization: Bearer {}", guarded.tokens[0]);
+    let told = guarded.ask("GET", "/metrics", &[&token], "").await.body;
+    for (outcome, count) in [("accepted", 12), ("wrong", tries), ("limited", 2)] {
+        let line = format!("longshore_dashboard_logins_total{{outcome=\"{outcome}\"}} {count}\n");
+        assert!(told.contains(&line), "{line}: {told}");
+    }
     let long = guarded.ask("POST", "/login", &[], &"x".repeat(20_000)).await;
     assert_eq!(long.status, 400);
 }

@@ -6,6 +6,7 @@ mod common;
 mod docs;
 mod live;
 mod login;
+mod metrics;
 mod pages;
 mod protocol;
 mod redact;

@@ -127,6 +127,22 @@ fn of_many_queues_the_first_stand_by_name_and_the_rest_together() {
 }
 
 #[test]
+fn a_scrape_does_not_grow_with_the_queues_and_jobs_that_there_are() {
+    let server = served("127.0.0.1:0", crate::common::memory());
+    let (admin, mut client) = (server.bound.admin.expect("an admin address"), server.client());
+    let mut size = |from: usize, to: usize, jobs: usize| {
+        for queue in from..to {
+            (0..jobs).for_each(|_| drop(client.text(&format!("JOB.ADD queue-{queue:04} send 1"))));
+        }
+        (scrape(admin).len(), get(admin, "/metrics").1.len())
+    };
+    let (samples, bytes) = size(0, Limits::FIGURE_QUEUES + 1, 1);
+    let (samples_later, bytes_later) = size(Limits::FIGURE_QUEUES + 1, 1_000, 5);
+    assert_eq!(samples_later, samples, "what is beyond the first queues adds nothing");
+    assert!(bytes_later < bytes + 5_000 && bytes < 500_000, "{bytes}, then {bytes_later}");
+}
+
+#[test]
 fn before_the_engine_is_open_the_page_says_so() {
     let config = server::Config { admin: Some("127.0.0.1:0".to_owned()), ..config() };
     let (open, opened) = tokio::sync::oneshot::channel::<()>();
