@@ -33,8 +33,8 @@ struct DeadFilter {
 }
 
 impl DeadFilter {
-    fn into_filter(self) -> JobFilter {
-        JobFilter { states: vec![JobState::Dead], reason: self.reason, ..self.filter.into_filter() }
+    fn into_filter(self, now_ms: u64) -> JobFilter {
+        JobFilter { states: vec![JobState::Dead], reason: self.reason, ..self.filter.into_filter(now_ms) }
     }
 }
 
@@ -42,7 +42,7 @@ impl DeadFilter {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  longshore dead list --queue emails
+  longshore dead list --queue emails --since 1h
   longshore dead list --reason poison --json
   longshore dead list --contains order-42")]
 pub(crate) struct ListArgs {
@@ -61,6 +61,7 @@ pub(crate) struct ListArgs {
 #[command(after_help = "\
 Examples:
   longshore dead redrive --queue emails --because 'mail server is back'
+  longshore dead redrive --since 2026-12-01T10:00Z --until 2026-12-01T11:00Z
   longshore dead redrive --reason exhausted --no-wait")]
 pub(crate) struct RedriveArgs {
     #[command(flatten)]
@@ -93,14 +94,15 @@ pub(crate) struct PurgeArgs {
 
 /// Carries out one command of the family.
 pub(crate) async fn run(command: DeadCommand, app: &mut App) -> Result<(), Failure> {
+    let now_ms = app.now_ms();
     match command {
-        DeadCommand::List(args) => rows(args.search.add_to(args.filter.into_filter()), args.limit, app).await,
+        DeadCommand::List(args) => rows(args.search.add_to(args.filter.into_filter(now_ms)), args.limit, app).await,
         DeadCommand::Redrive(args) => {
             let context = args.administrative.context();
-            operation::start(BulkVerb::Retry, args.filter.into_filter(), &context, args.no_wait, app).await
+            operation::start(BulkVerb::Retry, args.filter.into_filter(now_ms), &context, args.no_wait, app).await
         }
         DeadCommand::Purge(args) => {
-            let filter = args.filter.into_filter();
+            let filter = args.filter.into_filter(now_ms);
             if !args.yes {
                 confirm(&filter)?;
             }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use queue_core::engine::EngineExt;
 use queue_core::model::{
     Command, DeadReason, DelayCause, Edit, Error, Job, JobFilter, JobNumber, JobRef, JobState, JobSummary, JobVerb,
-    Limits, Reply, When, Word, duration,
+    Limits, Moment, Reply, When, Word, duration,
 };
 use serde::Serialize;
 
@@ -70,6 +70,7 @@ pub(crate) struct ShowArgs {
 #[command(after_help = "\
 Examples:
   longshore job list --queue emails --state delayed --cause retry
+  longshore job list --state dead --since 1h
   longshore job list --state dead --reason exhausted --limit 1000 --json
   longshore job list --queue emails --contains ann@example.com")]
 pub(crate) struct ListArgs {
@@ -108,13 +109,23 @@ pub(crate) struct FilterArgs {
     /// Only jobs whose last failure has this fingerprint
     #[arg(long)]
     fingerprint: Option<String>,
+    /// Only jobs in their state since then or later: how long ago (1h), a day, a time with its zone
+    ///
+    /// Done jobs count from their end, active ones from their lease, waiting ones from when they became ready or came back,
+    /// delayed ones from their last lease's end or their enqueue.
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| Moment::parse("--since", text))]
+    since: Option<Moment>,
+    /// Only jobs that came into their state before then, likewise
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| Moment::parse("--until", text))]
+    until: Option<Moment>,
 }
 
 impl FilterArgs {
-    /// The filter, without what only some commands have.
-    pub(crate) fn into_filter(self) -> JobFilter {
-        let Self { queue, name, tag, fingerprint } = self;
-        JobFilter { queue, name, tag, fingerprint, ..JobFilter::default() }
+    /// The filter as of now, without what only some commands have.
+    pub(crate) fn into_filter(self, now_ms: u64) -> JobFilter {
+        let Self { queue, name, tag, fingerprint, since, until } = self;
+        let (since_ms, until_ms) = (since.map(|since| since.at(now_ms)), until.map(|until| until.at(now_ms)));
+        JobFilter { queue, name, tag, fingerprint, since_ms, until_ms, ..JobFilter::default() }
     }
 }
 
@@ -289,7 +300,7 @@ fn answer(job: &Job, app: &mut App, text: impl FnOnce() -> String) -> Result<(),
 
 async fn list(args: ListArgs, app: &mut App) -> Result<(), Failure> {
     let (states, cause, reason) = (args.states, args.cause, args.reason);
-    let filter = JobFilter { states, cause, reason, ..args.filter.into_filter() };
+    let filter = JobFilter { states, cause, reason, ..args.filter.into_filter(app.now_ms()) };
     rows(args.search.add_to(filter), args.limit, app).await
 }
 

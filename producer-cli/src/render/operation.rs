@@ -3,7 +3,7 @@
 use queue_core::model::{JobFilter, OperationState, OperationView};
 
 use super::table::table;
-use super::{cut, relative};
+use super::{cut, instant, relative};
 
 /// The running and the last ended operations, a row each.
 pub(crate) fn list(operations: &[OperationView], now_ms: u64) -> String {
@@ -51,6 +51,8 @@ fn which(filter: &JobFilter) -> String {
         ("cause", filter.cause.map(|cause| cause.to_string())),
         ("reason", filter.reason.map(|reason| reason.to_string())),
         ("fingerprint", filter.fingerprint.clone()),
+        ("since", filter.since_ms.map(instant)),
+        ("until", filter.until_ms.map(instant)),
     ];
     let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", cut(&value?, 40))));
     parts.collect::<Vec<_>>().join(" ")

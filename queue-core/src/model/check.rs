@@ -49,7 +49,7 @@ impl JobOptions {
 }
 
 impl JobFilter {
-    /// Checks the lengths of texts and lists.
+    /// Checks the lengths of texts and lists, and that its times are in order.
     ///
     /// # Errors
     ///
@@ -64,6 +64,8 @@ impl JobFilter {
         if let Some(text) = &self.contains {
             check_in("filter", json::JOB_FILTER, (1..=Limits::NAME_BYTES).contains(&text.len()), "contains", text)?;
         }
+        let (since, until) = (self.since_ms.unwrap_or_default(), self.until_ms.unwrap_or(u64::MAX));
+        check_in("filter", json::JOB_FILTER, since < until, "until_ms", until)?;
         let states = self.states.len() <= JobState::ALL.len();
         check_in("filter", json::JOB_FILTER, states, "states", format_args!("a list of {}", self.states.len()))
     }

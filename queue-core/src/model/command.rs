@@ -360,6 +360,14 @@ pub struct JobFilter {
     /// it, not bulk operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
+    /// In its state since this time or later: wall milliseconds since the Unix epoch. A done job is in its state since it
+    /// ended, an active one since it was leased, a waiting one since it became ready or was given back, a delayed one since
+    /// its last lease ended or, if it had none, since it was enqueued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// In its state since before this time, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
     /// Numbered at most this; a bulk operation sets it to the last number when it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub up_to: Option<JobNumber>,

@@ -60,6 +60,8 @@ pub const JOB_FILTER: &[Field] = &[
     ("tag", TEXT),
     ("fingerprint", TEXT),
     ("contains", "text of 1 to 255 bytes that stands in the payload, as it stands there"),
+    ("since_ms", "milliseconds since 1970 as an integer from 0"),
+    ("until_ms", "milliseconds since 1970 as an integer, later than since_ms"),
     ("up_to", "a job number, an integer from 0"),
 ];
 
@@ -155,7 +157,7 @@ mod tests {
             "headers":{"a":"b"}}"#;
         check(read::<JobOptions>("options", options.as_bytes(), JOB_OPTIONS).expect("options"), JOB_OPTIONS);
         let filter = r#"{"queue":"q","states":["dead"],"cause":"retry","reason":"poison","name":"n","tag":"t",
-            "fingerprint":"f","contains":"c","up_to":9}"#;
+            "fingerprint":"f","contains":"c","since_ms":1,"until_ms":2,"up_to":9}"#;
         check(read::<JobFilter>("filter", filter.as_bytes(), JOB_FILTER).expect("filter"), JOB_FILTER);
     }
 

@@ -18,6 +18,7 @@ mod job;
 mod job_json;
 pub mod json;
 mod limits;
+mod moment;
 mod options;
 mod reply;
 mod series;
@@ -41,6 +42,7 @@ pub use ids::{JobNumber, JobRef, LeaseRef, LeaseToken, Now, OperationNumber};
 pub use job::{DeadReason, DelayCause, EndedLease, Job, JobState, JobSummary, LeaseOutcome, LeasedJob};
 pub(crate) use job_json::Shown;
 pub use limits::Limits;
+pub use moment::Moment;
 pub use options::{JobOptions, NewJob};
 pub use reply::{
     Added, Enqueued, EventPage, EventRecord, Extension, JobPage, JournalStats, LogPage, OperationState, OperationView,

@@ -81,6 +81,22 @@ pub async fn clause_1_how_long_a_job_waits_survives_a_restart(rig: &Rig) {
     assert!(waits().await + 2 >= waited, "a restart makes no job younger");
 }
 
+pub async fn clause_1_when_a_job_ended_survives_kill_9(rig: &Rig) {
+    let number = rig.add("q").await;
+    rig.complete(&rig.lease("q").await).await;
+    let ended = rig.job(number).await.summary.at_ms.expect("it has ended");
+    rig.crash().await;
+    let within = |since_ms, until_ms| JobFilter { since_ms, until_ms, ..JobFilter::default() };
+    for (filter, there) in [
+        (within(Some(ended), Some(ended + 1)), true),
+        (within(Some(ended + 1), None), false),
+        (within(None, Some(ended)), false),
+    ] {
+        let page = rig.engine().jobs(filter, None, 10).await.expect("the list is read");
+        assert_eq!(page.jobs.iter().any(|job| job.number == number), there);
+    }
+}
+
 pub async fn clause_1_everything_about_a_job_survives_kill_9(rig: &Rig) {
     let numbers = some_of_everything(rig).await;
     let (before, counts) = (jobs(rig, &numbers).await, rig.counts("q").await);

@@ -290,6 +290,12 @@ pub async fn a_filter_keeps_its_lengths(rig: &Rig) {
         check(rig, list, &shown, allowed).await;
         check(rig, Command::StartOperation { verb: BulkVerb::Cancel, filter }, &shown, allowed).await;
     }
+    let turned = JobFilter { since_ms: Some(5), until_ms: Some(5), ..empty.clone() };
+    let allowed: &[&str] = &["milliseconds since 1970 as an integer, later than since_ms"];
+    let list = Command::ListJobs { filter: turned.clone(), cursor: None, limit: 1 };
+    check(rig, list, "filter.until_ms is 5", allowed).await;
+    let start = Command::StartOperation { verb: BulkVerb::Cancel, filter: turned };
+    check(rig, start, "filter.until_ms is 5", allowed).await;
     let most = JobFilter { name: Some(long(255)), states: JobState::ALL.to_vec(), ..empty };
     rig.done(Command::StartOperation { verb: BulkVerb::Cancel, filter: most }).await;
 }

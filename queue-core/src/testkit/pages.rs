@@ -4,8 +4,8 @@
 use super::rig::{Rig, failure};
 use crate::engine::EngineExt;
 use crate::model::{
-    BulkVerb, Command, Context, DeadReason, DelayCause, JobFilter, JobNumber, JobOptions, JobState, JobSummary, NewJob,
-    Outcome, SettingsPatch, Word,
+    BulkVerb, Command, Context, DeadReason, DelayCause, JobFilter, JobNumber, JobOptions, JobState, JobSummary,
+    JobVerb, NewJob, Outcome, Reply, SettingsPatch, Word,
 };
 
 fn of(state: JobState) -> JobFilter {
@@ -140,6 +140,92 @@ pub async fn every_field_of_a_filter_must_match(rig: &Rig) {
     check_listed(rig, &JobFilter { cause: Some(DelayCause::Retry), ..filter.clone() }, &[]).await;
     check_listed(rig, &JobFilter { states: vec![JobState::Waiting], ..filter.clone() }, &[]).await;
     check_listed(rig, &JobFilter { up_to: Some(JobNumber(both.0 - 1)), ..filter }, &[]).await;
+}
+
+/// The only job of a state is in it since `at`, to the millisecond.
+async fn check_in_state_since(rig: &Rig, number: JobNumber, state: JobState, at: u64) {
+    let within = [
+        (Some(at), None, true),
+        (Some(at + 1), None, false),
+        (None, Some(at), false),
+        (None, Some(at + 1), true),
+        (Some(at), Some(at + 1), true),
+    ];
+    for (since_ms, until_ms, there) in within {
+        let filter = JobFilter { since_ms, until_ms, ..of(state) };
+        let expected: Vec<_> = there.then_some(number).into_iter().collect();
+        check_listed(rig, &filter, &expected).await;
+        check_listed(rig, &JobFilter { states: Vec::new(), ..filter }, &expected).await;
+    }
+}
+
+pub async fn a_list_since_a_time_has_the_jobs_that_came_into_their_state_since(rig: &Rig) {
+    let number = rig.add_with("q", delay(60_000)).await;
+    let enqueued = rig.job(number).await.summary.enqueued_at_ms;
+    check_in_state_since(rig, number, JobState::Delayed, enqueued).await;
+    rig.pass(5, "it is a while ago", async || {
+        rig.job(rig.add("clock").await).await.summary.enqueued_at_ms >= enqueued + 5
+    })
+    .await;
+    rig.verb(number, JobVerb::Promote).await;
+    check_listed(rig, &JobFilter { since_ms: Some(enqueued + 1), ..of(JobState::Waiting) }, &[number]).await;
+    let lease = rig.lease("q").await;
+    let leased = rig.job(number).await.leases[0].leased_at_ms;
+    check_in_state_since(rig, number, JobState::Active, leased).await;
+    rig.settle(&lease, Outcome::Release).await;
+    let released = rig.job(number).await.leases[0].ended_at_ms.expect("it was released");
+    check_in_state_since(rig, number, JobState::Waiting, released).await;
+    rig.fail(&rig.lease("q").await).await;
+    let failed = rig.job(number).await.leases[1].ended_at_ms.expect("it failed");
+    check_in_state_since(rig, number, JobState::Delayed, failed).await;
+    rig.verb(number, JobVerb::Cancel).await;
+    let cancelled = rig.job(number).await.summary.at_ms.expect("it has ended");
+    check_in_state_since(rig, number, JobState::Cancelled, cancelled).await;
+    rig.verb(number, JobVerb::Retry).await;
+    rig.complete(&rig.lease("q").await).await;
+    let completed = rig.job(number).await.summary.at_ms.expect("it has ended");
+    check_in_state_since(rig, number, JobState::Completed, completed).await;
+}
+
+/// Twenty jobs that died, one by one, and when.
+async fn died(rig: &Rig) -> Vec<(JobNumber, u64)> {
+    let mut died = Vec::new();
+    for number in rig.add_many("q", 20).await {
+        let reject = Outcome::Fail { kind: "rejected".into(), error: "never".into(), retryable: false };
+        rig.settle(&rig.lease("q").await, reject).await;
+        let at = rig.job(number).await.summary.at_ms.expect("it is dead");
+        rig.pass(2, "a while", async || rig.job(rig.add("clock").await).await.summary.enqueued_at_ms > at).await;
+        died.push((number, at));
+    }
+    died
+}
+
+pub async fn a_list_since_a_time_looks_at_no_job_that_ended_before(rig: &Rig) {
+    let died = died(rig).await;
+    let all: Vec<_> = died.iter().map(|&(number, _)| number).collect();
+    let filter = JobFilter { since_ms: Some(died[18].1), ..of(JobState::Dead) };
+    check_listed(rig, &filter, &all[18..]).await;
+    let page = rig.engine().jobs(filter, None, 100).await.expect("the list is read");
+    assert_eq!((page.looked_at, page.cursor), (2, None));
+    let filter = JobFilter { until_ms: Some(died[3].1), ..of(JobState::Dead) };
+    check_listed(rig, &filter, &all[..3]).await;
+    let page = rig.engine().jobs(filter, None, 100).await.expect("the list is read");
+    assert_eq!((page.looked_at, page.cursor), (3, None), "nor at one that ended later");
+    let filter = JobFilter { since_ms: Some(died[5].1), until_ms: Some(died[8].1), ..of(JobState::Dead) };
+    check_listed(rig, &filter, &all[5..8]).await;
+}
+
+pub async fn an_operation_takes_the_jobs_of_a_time(rig: &Rig) {
+    let died = died(rig).await;
+    let filter = JobFilter { since_ms: Some(died[15].1), until_ms: Some(died[19].1), ..of(JobState::Dead) };
+    let start = Command::StartOperation { verb: BulkVerb::Retry, filter: filter.clone() };
+    let Reply::Operation(view) = rig.done(start).await else { panic!("an operation is shown") };
+    assert_eq!((view.filter.since_ms, view.filter.until_ms), (filter.since_ms, filter.until_ms));
+    rig.until("four jobs wait again", async || rig.counts("q").await.waiting == 4).await;
+    let left: Vec<_> = died.iter().enumerate().filter(|(at, _)| !(15..19).contains(at)).map(|(_, one)| one.0).collect();
+    check_listed(rig, &of(JobState::Dead), &left).await;
+    let shown = rig.engine().operation(view.operation).await.expect("it is kept");
+    assert_eq!((shown.filter, shown.changed), (view.filter, 4));
 }
 
 pub async fn a_sparse_filter_goes_on_through_empty_pages(rig: &Rig) {

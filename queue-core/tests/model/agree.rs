@@ -63,24 +63,37 @@ pub(crate) fn check_agreement(store: &mut Store, model: &Model, now: Now) {
 
 fn check_list(store: &mut Store, model: &Model, now: Now, queue: &str, state: JobState) {
     let filter = JobFilter { queue: Some(queue.to_owned()), states: vec![state], ..JobFilter::default() };
+    let of = |number: &u64| model.jobs[number].queue == queue && model.jobs[number].state == state;
+    let mut expected: Vec<u64> = model.jobs.keys().copied().filter(of).collect();
+    expected.sort_by_key(|&number| model.place_in_list(number));
+    assert_eq!(listed(store, now, &filter), expected, "{state} jobs of {queue}, in their order");
+    if !state.is_done() || expected.is_empty() {
+        return;
+    }
+    // And from one's end to another's.
+    let ended = |number: &u64| model.jobs[number].done_at.saturating_add_signed(model.offset);
+    let (since, until) = (ended(&expected[expected.len() / 3]), ended(&expected[expected.len() * 2 / 3]));
+    let filter = JobFilter { since_ms: Some(since), until_ms: (until > since).then_some(until), ..filter };
+    expected.retain(|number| ended(number) >= since && filter.until_ms.is_none_or(|until| ended(number) < until));
+    assert_eq!(listed(store, now, &filter), expected, "{state} jobs of {queue} that ended from {since} to {until}");
+}
+
+/// The jobs that a filter means, in order.
+fn listed(store: &mut Store, now: Now, filter: &JobFilter) -> Vec<u64> {
     let (mut listed, mut cursor): (Vec<u64>, _) = (Vec::new(), None);
     loop {
         // Pages of one, two or three jobs, so that each kind of order is cut at each of its places.
         let limit = 1 + (now.steady % 3) as u32;
         let list = Command::ListJobs { filter: filter.clone(), cursor, limit };
         let Ok(Reply::Jobs(page)) = store.apply(now, &list) else {
-            panic!("{state} jobs of {queue} are not listed");
+            panic!("jobs are not listed: {filter:?}");
         };
         listed.extend(page.jobs.iter().map(|row| row.number.0));
         cursor = page.cursor;
         if cursor.is_none() {
-            break;
+            return listed;
         }
     }
-    let of = |number: &u64| model.jobs[number].queue == queue && model.jobs[number].state == state;
-    let mut expected: Vec<u64> = model.jobs.keys().copied().filter(of).collect();
-    expected.sort_by_key(|&number| model.place_in_list(number));
-    assert_eq!(listed, expected, "{state} jobs of {queue}, in their order");
 }
 
 fn check_job(model: &Model, number: u64, job: &Job) {

@@ -2,7 +2,7 @@
 //!
 //! A list looks at no more than 1,000 jobs a call and says where to go on, so that no reader holds the writer up.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use serde_json::{Map, Value};
 
@@ -112,6 +112,7 @@ impl Machine {
         let from = self.queues.get(place.queue as usize).map_or("", |queue| &queue.name);
         let by_name = self.queue_names.range::<str, _>((Bound::Included(from), Bound::Unbounded));
         let all = by_name.map(|(_, &queue)| queue).take(if named.is_some() { 0 } else { usize::MAX });
+        let ended = self.ended_within(filter);
         let mut found: Vec<Place> = Vec::new();
         for queue in named.into_iter().chain(all) {
             if place.queue != queue {
@@ -124,7 +125,7 @@ impl Machine {
             while let Some(&state) = states.get(place.state) {
                 // One more than wanted shows where to go on.
                 let wanted = limit + 1 - found.len();
-                let page = match self.scan_state(state, place, wanted, work) {
+                let page = match self.scan_state(state, place, &ended, wanted, work) {
                     Ok(page) => page,
                     // The place stays, and what was passed on the way to it is not passed again.
                     Err(passed) => return Ok((found, Some(Place { number: passed, ..place }))),
@@ -142,13 +143,29 @@ impl Machine {
         Ok((found, None))
     }
 
-    /// A page of one state, or the job that was reached when the work was done before the place was.
-    fn scan_state(&self, state: JobState, from: Place, limit: usize, work: &mut Work) -> Result<Page, u64> {
+    /// The steady instants within which a done job ended that a filter means.
+    fn ended_within(&self, filter: &JobFilter) -> Range<u64> {
+        let steady = |wall: u64| wall.saturating_add_signed(self.offset.saturating_neg());
+        filter.since_ms.map_or(0, steady)..filter.until_ms.map_or(u64::MAX, steady)
+    }
+
+    /// A page of one state, or the job that was reached when the work was done before the place was. Done jobs stand in the
+    /// order of their end, so that of them none is met that did not end within `ended`.
+    fn scan_state(
+        &self,
+        state: JobState,
+        from: Place,
+        ended: &Range<u64>,
+        limit: usize,
+        work: &mut Work,
+    ) -> Result<Page, u64> {
         // A state's only order is numbered 0; before it is the start.
         let (key, number) = if from.order < 0 { (0, 0) } else { (from.key.cast_unsigned(), from.number) };
         let queue = &self.queues[from.queue as usize];
         let tree = |tree, key| queue.tree(tree).range((key, number)..).copied();
-        let one = |only| merge(tree(only, key), std::iter::empty(), limit);
+        let first = (key, number).max((ended.start, 0));
+        let done = |tree| queue.tree(tree).range(first..first.max((ended.end, 0))).copied();
+        let one = |only| merge(only, std::iter::empty(), limit);
         Ok(match state {
             JobState::Waiting => return self.scan_lanes(from, limit, work),
             JobState::WaitingChildren => Vec::new(),
@@ -158,10 +175,10 @@ impl Machine {
                 let counted = tree(Tree::Delayed, steady).map(|(at, number)| (self.to_wall(at), number));
                 merge(counted, tree(Tree::DelayedWall, key), limit)
             }
-            JobState::Active => one(Tree::Active),
-            JobState::Completed => merge(tree(Tree::Completed, key), tree(Tree::CompletedOwn, key), limit),
-            JobState::Dead => one(Tree::Dead),
-            JobState::Cancelled => one(Tree::Cancelled),
+            JobState::Active => one(tree(Tree::Active, key)),
+            JobState::Completed => merge(done(Tree::Completed), done(Tree::CompletedOwn), limit),
+            JobState::Dead => one(done(Tree::Dead)),
+            JobState::Cancelled => one(done(Tree::Cancelled)),
         })
     }
 
@@ -189,11 +206,24 @@ impl Machine {
         Ok(found)
     }
 
+    /// Since when the job is in its state, in wall time: as [`JobFilter::since_ms`] says.
+    fn in_state_since(&self, row: &Row) -> u64 {
+        let lease = row.runs().and_then(|runs| runs.timeline.last());
+        self.to_wall(match (row.state, lease) {
+            (JobState::Active, Some(lease)) => lease.leased_at,
+            (JobState::Delayed, Some(lease)) => lease.ended_at,
+            (JobState::Delayed, None) => row.enqueued_at,
+            _ => row.at,
+        })
+    }
+
     /// Whether the job is what a filter means, beyond queue and state.
     pub(in super::super) fn matches(&self, filter: &JobFilter, job: u64, row: &Row) -> bool {
         let more = row.more.as_ref();
         let fingerprint = || Some(&*row.runs()?.last_failure()?.fingerprint);
         filter.up_to.is_none_or(|up_to| job <= up_to.0)
+            && filter.since_ms.is_none_or(|since| self.in_state_since(row) >= since)
+            && filter.until_ms.is_none_or(|until| self.in_state_since(row) < until)
             && filter.cause.is_none_or(|cause| row.detail == cause as u8)
             && filter.reason.is_none_or(|reason| row.detail == reason as u8)
             && filter.name.as_deref().is_none_or(|name| **self.names.get(row.name) == *name)

@@ -135,18 +135,25 @@ pub(super) fn filter() -> impl Strategy<Value = JobFilter> {
         maybe(select(DelayCause::ALL)),
         maybe(select(DeadReason::ALL)),
         (maybe(text(20)), maybe(text(20)), maybe(text(20)), maybe(text(20)), maybe(number())),
+        (maybe(number()), maybe(number())),
     )
-        .prop_map(|(queue, states, cause, reason, (name, tag, fingerprint, contains, up_to))| JobFilter {
-            queue,
-            states,
-            cause,
-            reason,
-            name,
-            tag,
-            fingerprint,
-            contains,
-            up_to: up_to.map(JobNumber),
-        })
+        .prop_map(
+            |(queue, states, cause, reason, (name, tag, fingerprint, contains, up_to), (since_ms, until_ms))| {
+                JobFilter {
+                    queue,
+                    states,
+                    cause,
+                    reason,
+                    name,
+                    tag,
+                    fingerprint,
+                    contains,
+                    since_ms,
+                    until_ms,
+                    up_to: up_to.map(JobNumber),
+                }
+            },
+        )
 }
 
 fn log_lines() -> impl Strategy<Value = Vec<LogLine>> {
@@ -329,7 +336,8 @@ fn refusals_name_the_argument_its_value_and_what_is_allowed() {
     check("JOB.EDIT 1 PRIORITY high", "PRIORITY is high; allowed: an integer from -1000 to 1000");
     check(
         "JOB.LIST '{\"state\":\"dead\"}'",
-        "a field of filter is state; allowed: queue, states, cause, reason, name, tag, fingerprint, contains, up_to",
+        "a field of filter is state; allowed: queue, states, cause, reason, name, tag, fingerprint, contains, \
+         since_ms, until_ms, up_to",
     );
     check("QUEUE.SET q '{\"attempts\":0}'", "attempts is 0; allowed: an integer from 1 to 10000");
     check("OPERATION.START burn {}", "verb is burn; allowed: promote, cancel, retry or remove");
