@@ -22,6 +22,38 @@ export function tests() {
     });
   });
 
+  test("what died in the last hour is found, and the hour is kept in the address", async () => {
+    const died = await engine.ask(["dead", "list", "--since", "1h"]);
+    assert.ok(died.length > 0);
+    await asVisitor({}, async (page) => {
+      await go(page, "/errors");
+      await follow(page, "[data-test-last-hour]");
+      assert.equal(new URL(page.url()).searchParams.get("q"), "since:1h");
+      assert.deepEqual((await rows(page)).sort(), died.map((job) => String(job.number)).sort());
+      await go(page, "/jobs?q=state:dead+until:1h");
+      assert.deepEqual(await rows(page), []);
+      await follow(page, '[data-test-chip]:has-text("until:1h")');
+      assert.deepEqual((await rows(page)).sort(), died.map((job) => String(job.number)).sort());
+    });
+  });
+
+  test("an operation has the time that its search meant, and what is no time is refused", async () => {
+    await engine.ask(["enqueue", "timed", "--file", "-"], '{"name": "walk", "payload": 1}\n{"name": "walk", "payload": 2}');
+    await asVisitor({}, async (page, visitor) => {
+      await go(page, "/jobs?q=queue:timed+since:1h");
+      await follow(page, '[data-test-bulk="cancel"]');
+      const told = await page.locator("[data-test-preview]").textContent();
+      const [, since] = told.match(/^2 jobs match queue:timed since:(\S+Z)\./);
+      await press(page, "operation");
+      await page.locator('[data-test-operation="finished"]').waitFor();
+      const [operation] = await engine.ask(["operation", "show", new URL(page.url()).pathname.split("/").pop()]);
+      assert.deepEqual([operation.changed, operation.filter.since_ms], [2, Date.parse(since)]);
+      visitor.statuses.push(400);
+      await page.goto("/jobs?q=since:yesterday");
+      assert.match(await page.locator("main").textContent(), /since is yesterday; allowed: how long ago/);
+    });
+  });
+
   test("a list is walked through page after page, each job once", async () => {
     const lines = Array.from({ length: 120 }, (_, at) => JSON.stringify({ name: "walk", payload: at })).join("\n");
     await engine.ask(["enqueue", "walked", "--file", "-"], lines);

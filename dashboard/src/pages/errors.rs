@@ -16,6 +16,8 @@ use crate::visit::{Nav, Page, Shown, Visit};
 
 /// Rows of a page.
 const ROWS: u32 = 50;
+/// How the last hour is searched for.
+const LAST_HOUR: &str = "since:1h";
 /// Groups that the overview names.
 const WORST: usize = 3;
 /// How each order is called.
@@ -62,6 +64,9 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let live = after.is_none() && order == ORDERS[0].0;
     let body = html! {
         h1 { "Errors" }
+        p { a href=(app.url_with("/dead", &Query::default().with("q", LAST_HOUR))) data-test-last-hour {
+            "Jobs that died in the last hour"
+        } ": which, why, and to run them again." }
         nav.tabs aria-label="Order" {
             @for (other, name) in ORDERS {
                 a href=(app.url_with("/errors", &Query::default().with("sort", other.as_str())))
@@ -188,6 +193,7 @@ fn actions(visit: &Visit, fingerprint: &str) -> Markup {
             }
             @if role >= Role::Admin { a.button href=(operations::preview_url(app, "remove", &q("dead"))) { "Purge its dead jobs …" } }
             a.button href=(app.url_with("/jobs", &Query::default().with("q", q("dead")))) { "Its dead jobs" }
+            a.button href=(app.url_with("/jobs", &Query::default().with("q", format!("{} {LAST_HOUR}", q("dead"))))) { "Those of the last hour" }
             a.button href=(app.url_with("/jobs", &Query::default().with("q", q("retrying")))) { "Its retrying jobs" }
         }
     }

@@ -21,7 +21,7 @@ const CALLS: usize = 10;
 
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let search = Search::parse(visit.query.exact("q").unwrap_or_default());
-    let found = find(visit, search.filter()?).await?;
+    let found = find(visit, search.filter(visit.now_ms)?).await?;
     let body = html! {
         h1 { "Jobs" }
         (search.tabs(visit))
@@ -37,7 +37,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
 /// The dead jobs alone.
 pub(crate) async fn dead(visit: &Visit) -> Result<Shown, Error> {
     let search = Search::parse(visit.query.exact("q").unwrap_or_default()).only(JobState::Dead.as_str());
-    let found = find(visit, search.filter()?).await?;
+    let found = find(visit, search.filter(visit.now_ms)?).await?;
     let q = search.others();
     let body = html! {
         h1 { "Dead letters" }
@@ -45,7 +45,7 @@ pub(crate) async fn dead(visit: &Visit) -> Result<Shown, Error> {
         form.search role="search" method="get" action=(visit.app.url("/dead")) data-test-form="search-dead" {
             label.unseen for="search-dead" { "Search dead letters" }
             input #search-dead type="search" name="q" value=(q) autocomplete="off" spellcheck="false"
-                placeholder="queue:emails reason:exhausted error:FINGERPRINT text";
+                placeholder="since:1h queue:emails reason:exhausted text";
         }
         (bulk(visit, &search))
         @if found.jobs.is_empty() && found.cursor.is_none() {
@@ -77,7 +77,7 @@ async fn find(visit: &Visit, filter: JobFilter) -> Result<JobPage, Error> {
 
 /// What can be done with all that match, each with a preview.
 fn bulk(visit: &Visit, search: &Search) -> Markup {
-    let filter = search.filter().unwrap_or_default();
+    let filter = search.filter(visit.now_ms).unwrap_or_default();
     let role = visit.access.role;
     let any = |fits: fn(JobState) -> bool| filter.states.is_empty() || filter.states.iter().any(|state| fits(*state));
     let fits = |verb: BulkVerb| match verb {

@@ -49,7 +49,10 @@ pub(crate) async fn preview(visit: &Visit) -> Result<Shown, Error> {
     let app = &*visit.app;
     let verb = verb(visit, &visit.query)?;
     let q = visit.query.exact("q").unwrap_or_default();
-    let filter = Search::parse(q).filter()?;
+    let fixed = Search::parse(q).fixed(visit.now_ms);
+    let filter = fixed.filter(visit.now_ms)?;
+    // It is to concern what is shown here, also if it is begun later.
+    let meant = fixed.to_string();
     if filter.contains.is_some() {
         let message = "an operation takes qualifiers alone: a search for text looks at a part of the jobs at a time";
         return Err(Error::new(Word::BadArg, message));
@@ -60,7 +63,7 @@ pub(crate) async fn preview(visit: &Visit) -> Result<Shown, Error> {
     let danger = matches!(verb, BulkVerb::Remove | BulkVerb::Cancel);
     let fields = html! {
         input type="hidden" name="verb" value=(verb);
-        input type="hidden" name="q" value=(q);
+        input type="hidden" name="q" value=(meant);
         @if verb == BulkVerb::Remove { (form::sure()) }
     };
     let back = visit.app.url_with("/jobs", &Query::default().with("q", q));
@@ -73,7 +76,7 @@ pub(crate) async fn preview(visit: &Visit) -> Result<Shown, Error> {
                 None if sample.cursor.is_some() => { "More than " b { (many(sample.jobs.len() as u64, "job")) } " may match" }
                 None => { b { (many(sample.jobs.len() as u64, "job")) } @if sample.jobs.len() == 1 { " matches" } @else { " match" } }
             }
-            " " code { (if q.trim().is_empty() { "every job" } else { q }) } "."
+            " " code { (if meant.is_empty() { "every job" } else { meant.as_str() }) } "."
             " It concerns the jobs that match when it begins; those that its verb does not fit are left as they are."
         }
         @if sample.jobs.is_empty() { (view::empty("None is there now", &html! { p { "There is nothing to do." } })) }
@@ -105,7 +108,7 @@ pub(crate) async fn start(visit: &Visit) -> Result<Shown, Error> {
     if verb == BulkVerb::Remove {
         form::require_sure(visit)?;
     }
-    let filter = Search::parse(visit.form.exact("q").unwrap_or_default()).filter()?;
+    let filter = Search::parse(visit.form.exact("q").unwrap_or_default()).filter(visit.now_ms)?;
     let operation = visit.app.engine.start_operation(&visit.context(), verb, filter).await?;
     Ok(Shown::Back(visit.app.url(&path(operation.operation))))
 }

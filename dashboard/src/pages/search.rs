@@ -5,14 +5,15 @@
 use std::fmt;
 
 use maud::{Markup, html};
-use queue_core::model::{DeadReason, DelayCause, Error, JobFilter};
+use queue_core::model::{DeadReason, DelayCause, Error, JobFilter, Moment};
 
 use crate::query::Query;
 use crate::view::state::{LOOKS, Look};
+use crate::view::time;
 use crate::visit::Visit;
 
 /// What may stand before a colon.
-const QUALIFIERS: [&str; 6] = ["state", "queue", "name", "tag", "error", "reason"];
+const QUALIFIERS: [&str; 8] = ["state", "queue", "name", "tag", "error", "reason", "since", "until"];
 
 /// What was searched for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,30 +72,47 @@ impl Search {
         Self { parts }
     }
 
-    /// The filter that it means.
+    /// The filter that it means at `now_ms`.
     ///
     /// # Errors
     ///
-    /// `BADARG` for a state or a reason that is none, and for what a filter holds only once.
-    pub(crate) fn filter(&self) -> Result<JobFilter, Error> {
+    /// `BADARG` for a state, a reason or a time that is none, and for what a filter holds only once.
+    pub(crate) fn filter(&self, now_ms: u64) -> Result<JobFilter, Error> {
         let mut filter = JobFilter::default();
         for Part { qualifier, value } in &self.parts {
-            let once = |field: &mut Option<String>, name: &str| match field.replace(value.clone()) {
-                None => Ok(()),
-                Some(_) => Err(Error::bad_arg(name, value, "once in a search")),
-            };
+            let once = |field: &mut Option<String>, name: &str| only(field, value.clone(), name, value);
+            let moment =
+                |field: &mut Option<u64>, name: &str| only(field, Moment::parse(name, value)?.at(now_ms), name, value);
             match *qualifier {
                 Some("state") => value.split(',').try_for_each(|word| add_state(&mut filter, word))?,
                 Some("queue") => once(&mut filter.queue, "queue")?,
                 Some("name") => once(&mut filter.name, "name")?,
                 Some("tag") => once(&mut filter.tag, "tag")?,
                 Some("error") => once(&mut filter.fingerprint, "error")?,
+                Some("since") => moment(&mut filter.since_ms, "since")?,
+                Some("until") => moment(&mut filter.until_ms, "until")?,
                 Some(_) => filter.reason = Some(reason(value)?),
                 None => once(&mut filter.contains, "text")?,
             }
         }
+        if let (Some(since), Some(until)) = (filter.since_ms, filter.until_ms)
+            && since >= until
+        {
+            return Err(Error::bad_arg("until", time::instant(until), "a time after since"));
+        }
         filter.check()?;
         Ok(filter)
+    }
+
+    /// The same with what is so long ago at `now_ms` as the time that it means then, for what is to mean it later, too.
+    pub(crate) fn fixed(&self, now_ms: u64) -> Self {
+        let fixed = |part: &Part| match (part.qualifier, Moment::parse("", &part.value)) {
+            (Some("since" | "until"), Ok(moment @ Moment::Ago(_))) => {
+                Part { qualifier: part.qualifier, value: time::instant(moment.at(now_ms)) }
+            }
+            _ => part.clone(),
+        };
+        Self { parts: self.parts.iter().map(fixed).collect() }
     }
 
     /// Whether nothing is asked for.
@@ -173,6 +191,7 @@ pub(crate) fn written(filter: &JobFilter) -> String {
     };
     let states = (!states.is_empty()).then(|| states.join(","));
     let reason = filter.reason.map(|reason| reason.to_string());
+    let (since, until) = (filter.since_ms.map(time::instant), filter.until_ms.map(time::instant));
     let parts = [
         ("state", states.as_ref()),
         ("queue", filter.queue.as_ref()),
@@ -180,9 +199,19 @@ pub(crate) fn written(filter: &JobFilter) -> String {
         ("tag", filter.tag.as_ref()),
         ("error", filter.fingerprint.as_ref()),
         ("reason", reason.as_ref()),
+        ("since", since.as_ref()),
+        ("until", until.as_ref()),
     ];
     let parts = parts.into_iter().filter_map(|(word, value)| value.map(|value| qualifier(word, value)));
     parts.chain(filter.contains.as_deref().map(quoted)).collect::<Vec<_>>().join(" ")
+}
+
+/// Puts what a filter holds once.
+fn only<T>(field: &mut Option<T>, to: T, name: &str, typed: &str) -> Result<(), Error> {
+    match field.replace(to) {
+        None => Ok(()),
+        Some(_) => Err(Error::bad_arg(name, typed, "once in a search")),
+    }
 }
 
 fn add_state(filter: &mut JobFilter, word: &str) -> Result<(), Error> {
@@ -229,7 +258,8 @@ pub(crate) fn help() -> Markup {
     html! {
         p.dim {
             "Search by " @for word in QUALIFIERS { code { (word) ":" } " " }
-            "and any text of the payload; " code { "name:\"two words\"" } ", " code { "state:dead,cancelled" } "."
+            "and any text of the payload; " code { "name:\"two words\"" } ", " code { "state:dead,cancelled" } ", "
+            code { "since:1h" } ", " code { "until:2026-12-01T10:00Z" } "."
         }
     }
 }
@@ -240,8 +270,11 @@ mod tests {
 
     use super::*;
 
+    /// 2026-12-01T10:00:00Z.
+    const NOW_MS: u64 = 1_796_119_200_000;
+
     fn filter(text: &str) -> JobFilter {
-        Search::parse(text).filter().expect(text)
+        Search::parse(text).filter(NOW_MS).expect(text)
     }
 
     #[test]
@@ -257,6 +290,9 @@ mod tests {
         assert_eq!(filter("https://example.org").contains.as_deref(), Some("https://example.org"));
         assert_eq!(filter("\"state:dead\"").contains.as_deref(), Some("state:dead"));
         assert_eq!(filter("  "), JobFilter::default());
+        let hour = filter("since:1h until:2026-12-01T10:59:59Z");
+        assert_eq!((hour.since_ms, hour.until_ms), (Some(NOW_MS - 3_600_000), Some(NOW_MS + 3_599_000)));
+        assert_eq!(filter("since:2026-12-01").since_ms, Some(NOW_MS - 36_000_000));
     }
 
     #[test]
@@ -265,9 +301,12 @@ mod tests {
             ("state:ded", "state is ded; allowed: waiting, delayed"),
             ("reason:why", "reason is why; allowed: exhausted, "),
             ("queue:a queue:b", "queue is b; allowed: once in a search"),
+            ("since:yesterday", "since is yesterday; allowed: how long ago, such as 1h"),
+            ("since:1h since:2h", "since is 2h; allowed: once in a search"),
+            ("since:1h until:2h", "until is 2026-12-01T08:00:00.000Z; allowed: a time after since"),
             ("state:dead state:retrying", "state is retrying; allowed: retrying by itself"),
         ] {
-            let error = Search::parse(text).filter().expect_err(text);
+            let error = Search::parse(text).filter(NOW_MS).expect_err(text);
             assert!(error.message.starts_with(message), "{}", error.message);
         }
     }
@@ -278,11 +317,16 @@ mod tests {
             let search = Search::parse(text);
             assert_eq!(Search::parse(&search.to_string()), search, "{text}");
         }
-        for text in
-            ["state:dead,cancelled queue:q reason:poison", "state:retrying name:\"a b\"", "tag:t error:e \"x y\""]
-        {
+        for text in [
+            "state:dead,cancelled queue:q reason:poison since:1h until:2026-12-02",
+            "state:retrying name:\"a b\"",
+            "tag:t error:e \"x y\"",
+        ] {
             assert_eq!(filter(&written(&filter(text))), filter(text), "{text}");
         }
+        let fixed = Search::parse("state:dead since:1h until:2026-12-02 \"since:1h\"").fixed(NOW_MS).to_string();
+        assert_eq!(fixed, "state:dead since:2026-12-01T09:00:00.000Z until:2026-12-02 \"since:1h\"");
+        assert_eq!(Search::parse("since:1h state:dead").only("active").to_string(), "state:active since:1h");
         assert_eq!(Search::parse("state:active a state:dead queue:q").only("dead").to_string(), "state:dead a queue:q");
     }
 }

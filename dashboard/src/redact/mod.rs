@@ -149,7 +149,7 @@ impl Redacting {
 fn searches(filter: &JobFilter) -> Result<(), Error> {
     let Some(text) = &filter.contains else { return Ok(()) };
     let allowed = "no text of payloads where fields are redacted, since what is found would tell what they hold; search by \
-        state:, queue:, name:, tag:, error: and reason:";
+        state:, queue:, name:, tag:, error:, reason:, since: and until:";
     Err(Error::bad_arg("text", text, allowed))
 }
 
