@@ -15,9 +15,6 @@ use crate::commands::{
 };
 use crate::failure::{Failure, USAGE};
 
-/// Where the jobs are if nobody says.
-pub(crate) const ENGINE: &str = "longshore://127.0.0.1:7600";
-
 /// Longshore, a durable job queue: enqueue, inspect, administer, try out.
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, max_term_width = 100, disable_help_subcommand = true, after_help = EXAMPLES)]
@@ -44,7 +41,7 @@ pub(crate) struct Common {
     // As `help`, not as a comment: rustdoc would take the brackets for a link.
     #[arg(help = "Where the jobs are: longshore://[:PASSWORD@]HOST:PORT (redis:// is the same), or log:DIR for a \
                   directory without a server")]
-    #[arg(long, env = "LONGSHORE_ENGINE", hide_env_values = true, default_value = ENGINE)]
+    #[arg(long, env = "LONGSHORE_ENGINE", hide_env_values = true, default_value = program::ENGINE)]
     #[arg(global = true, value_name = "URL", help_heading = "Common options", display_order = 900)]
     pub(crate) engine: EngineUrl,
     /// Answer in JSON, a line for each row

@@ -9,14 +9,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use program::Listen;
+use program::log::{LogFlag, SERVING, start_log};
 use queue_core::EngineUrl;
-use queue_core::engine::Engine;
-use queue_core::model::{Error, duration, fragment};
+use queue_core::model::{Error, Word, duration, fragment};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::admin::Told;
 use crate::chance::{Chance, Pauses};
@@ -28,10 +27,6 @@ const FILES_EACH: u64 = 4;
 const FILES_BESIDE: u64 = 64;
 /// How long a server may take to take its leave.
 const LAST_CLOSE: Duration = Duration::from_secs(3);
-/// Which log lines are written.
-const LOG_FILTER: &str = "LONGSHORE_LOG";
-/// Where the engine is if nobody says.
-const ENGINE: &str = "longshore://127.0.0.1:7600";
 
 /// Runs the handlers of a handlers file: leases jobs, runs a program for each, settles.
 ///
@@ -61,29 +56,11 @@ pub struct Flags {
     /// Let --admin listen beyond loopback, where it has no login
     #[arg(long, env = "LONGSHORE_INSECURE_NO_PASSWORD")]
     insecure_no_password: bool,
-    /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "LONGSHORE_LOG_FORMAT",
-        value_enum,
-        default_value_t,
-        hide_default_value = true
-    )]
-    log_format: LogFormat,
+    #[command(flatten)]
+    log: LogFlag,
     /// Only verify the handlers file, name what is wrong by line, and exit
     #[arg(long)]
     check: bool,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 fn grace(text: &str) -> Result<Duration, Error> {
@@ -96,47 +73,41 @@ fn name(text: &str) -> Result<String, Error> {
 
 /// The whole daemon.
 pub async fn main(flags: Flags) -> ExitCode {
-    match start(flags).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((message, code)) => {
-            for line in message.lines() {
-                eprintln!("longshore-worker: {line}");
-            }
-            ExitCode::from(code)
-        }
-    }
+    program::end("longshore-worker", start(flags).await)
 }
 
-async fn start(flags: Flags) -> Result<(), (String, u8)> {
-    let config = Config::load(&flags.config).map_err(|error| (error.to_string(), 1))?;
-    let engine = flags.engine.as_deref().or(config.engine.as_deref()).unwrap_or(ENGINE);
-    let failed = |error: Error| (error.to_string(), error.word.exit_code());
-    let url: EngineUrl = engine.parse().map_err(failed)?;
+async fn start(flags: Flags) -> Result<(), Error> {
+    let config = Config::load(&flags.config).map_err(|error| Error::new(Word::BadArg, error.to_string()))?;
+    let engine = flags.engine.as_deref().or(config.engine.as_deref()).unwrap_or(program::ENGINE);
+    let url: EngineUrl = engine.parse()?;
     if flags.check {
         println!("{}", summary(&flags, &config, &url));
         return Ok(());
     }
-    start_log(flags.log_format).map_err(failed)?;
+    start_log(flags.log.log_format.unwrap_or_default(), SERVING, "worker")?;
     allow_files(flags.concurrency.unwrap_or(config.concurrency));
     let shutdown = Shutdown::new();
-    shutdown.obey_signals().map_err(|error| (format!("cannot listen for signals: {}", fragment(&error)), 1))?;
+    let no_signals = |error| Error::new(Word::Err, format!("cannot listen for signals: {}", fragment(&error)));
+    shutdown.obey_signals().map_err(no_signals)?;
     let told = Arc::new(Told::default());
     if let Some(address) = flags.admin.as_deref().filter(|address| *address != "none") {
-        let bound = start_admin(address, flags.insecure_no_password, &told).await.map_err(failed)?;
+        let bound = start_admin(address, flags.insecure_no_password, &told).await?;
         println!("longshore-worker answers those who watch it on {bound}");
     }
-    let Some(engine) = connect(&url, &shutdown).await.map_err(failed)? else { return Ok(()) };
+    let (mut chance, mut pauses) = (Chance::from_system(), Pauses::default());
+    let found = program::connect(&url, shutdown.requested(), || pauses.next(&mut chance)).await?;
+    let Some(engine) = found else { return Ok(()) };
     let mut worker = Worker::from_config(&config, &engine).shutdown(shutdown);
     worker = flags.concurrency.into_iter().fold(worker, crate::WorkerBuilder::concurrency);
     worker = flags.grace.into_iter().fold(worker, crate::WorkerBuilder::grace);
     worker = flags.name.into_iter().fold(worker, crate::WorkerBuilder::name);
-    let of_worker = |error: Error| (format!("{url}: {error}"), error.word.exit_code());
-    let worker = worker.build().map_err(of_worker)?;
+    let of_engine = |error: Error| Error::new(error.word, format!("{url}: {error}"));
+    let worker = worker.build().map_err(of_engine)?;
     told.meet(worker.handle());
-    worker.run().await.map_err(of_worker)?;
+    worker.run().await.map_err(of_engine)?;
     let most = if engine.capabilities().resends { LAST_CLOSE } else { Duration::MAX };
     // A server that has fallen silent does not hold up the end: all that was to be told is told or given up.
-    tokio::time::timeout(most, engine.close()).await.unwrap_or(Ok(())).map_err(failed)
+    tokio::time::timeout(most, engine.close()).await.unwrap_or(Ok(()))
 }
 
 /// Answers those who watch this process, for as long as it lives.
@@ -171,42 +142,4 @@ fn summary(flags: &Flags, config: &Config, url: &EngineUrl) -> String {
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (handlers, queues) = (count(config.handlers().count(), "handler"), count(config.queues.len(), "queue"));
     format!("{}: {handlers} for {queues} at {url}: sound", flags.config.display())
-}
-
-fn start_log(format: LogFormat) -> Result<(), Error> {
-    let filter = std::env::var_os(LOG_FILTER).map_or("info".to_owned(), |text| text.to_string_lossy().into_owned());
-    let allowed = "a level (error, warn, info, debug or trace), perhaps by module: info,worker=debug";
-    let filter = EnvFilter::try_new(&filter).map_err(|_| Error::bad_arg(LOG_FILTER, &filter, allowed))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // Where nobody reads the log any more, telling so there would panic: the thread of the signals would end by it.
-    let log = log.log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
-}
-
-/// Opens the engine, trying until it answers; `None` if the worker is to stop before that.
-async fn connect(url: &EngineUrl, shutdown: &Shutdown) -> Result<Option<Arc<dyn Engine>>, Error> {
-    let (mut chance, mut pauses, mut said) = (Chance::from_system(), Pauses::default(), None);
-    loop {
-        let opened = tokio::select! {
-            opened = url.open() => opened,
-            () = shutdown.requested() => return Ok(None),
-        };
-        let error = match opened {
-            Ok(engine) => return Ok(Some(engine)),
-            Err(error) if !error.word.retry_helps() => return Err(error),
-            Err(error) => error,
-        };
-        if said != Some(error.word) {
-            tracing::warn!(engine = %url, word = %error.word, "no connection yet; trying until there is one: {error}");
-            said = Some(error.word);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pauses.next(&mut chance)) => {}
-            () = shutdown.requested() => return Ok(None),
-        }
-    }
 }

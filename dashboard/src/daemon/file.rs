@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use queue_core::model::{Error, Word, fragment};
 use serde::Deserialize;
 
-use super::flags::{LogFormat, Settings};
+use super::flags::Settings;
 use crate::config;
+use program::log::LogFormat;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use program::log::{LogFlag, LogFormat};
 use queue_core::EngineUrl;
 use queue_core::model::Error;
-use serde::Deserialize;
 
 use crate::{Role, access, config};
 
@@ -52,9 +52,8 @@ pub struct Flags {
     /// A TOML file with these settings
     #[arg(long, value_name = "FILE", env = "LONGSHORE_DASHBOARD_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
-    #[arg(long, value_name = "FORMAT", env = "LONGSHORE_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    log: LogFlag,
     #[command(subcommand)]
     pub(super) task: Option<Task>,
 }
@@ -89,17 +88,6 @@ pub(super) enum Task {
     },
 }
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// What flags, environment or file say; `None` where they say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings {
@@ -125,7 +113,7 @@ impl From<Flags> for Settings {
             token_file,
             trusted_proxies,
             redact,
-            log_format,
+            log: LogFlag { log_format },
             ..
         } = flags;
         Self { engine, listen, base_path, hosts, password_file, token_file, trusted_proxies, redact, log_format }

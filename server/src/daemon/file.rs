@@ -101,7 +101,7 @@ impl Reader<'_> {
             "compact-after" => settings.compact_after = self.read(name, value, flags::compact_after),
             "history" => settings.history = self.read(name, value, flags::history),
             "backups" => settings.backups = self.path(name, value),
-            "log-format" => settings.log_format = self.read(name, value, flags::log_format),
+            "log-format" => settings.log_format = self.read(name, value, str::parse),
             unknown => self.fault(key.span().start, format!("{unknown} is no key of this file; allowed: {KEYS}")),
         }
     }

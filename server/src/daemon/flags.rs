@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, FromArgMatches, Parser, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches, Parser};
+use program::log::{LogFlag, LogFormat};
 use queue_core::EngineUrl;
 use queue_core::journal::FsyncPolicy;
 use queue_core::model::typed::size;
@@ -51,9 +52,8 @@ pub struct Flags {
     /// Where JOURNAL.BACKUP makes backups [default: beside the directory of the jobs, DIR-backups]
     #[arg(long, value_name = "DIR", env = "LONGSHORE_BACKUPS")]
     backups: Option<PathBuf>,
-    /// How log lines are written to standard error; LONGSHORE_LOG filters them [default: text]
-    #[arg(long, value_name = "FORMAT", env = "LONGSHORE_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    log: LogFlag,
 }
 
 /// The two names of one setting.
@@ -100,16 +100,6 @@ impl FromArgMatches for Place {
     }
 }
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// What flags, environment or file say; `None` where they say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings {
@@ -141,7 +131,7 @@ impl From<Flags> for Settings {
             compact_after: flags.compact_after,
             history: flags.history,
             backups: flags.backups,
-            log_format: flags.log_format,
+            log_format: flags.log.log_format,
         }
     }
 }
@@ -231,10 +221,6 @@ pub(super) fn segment_bytes(text: &str) -> Result<u64, Error> {
 
 fn bound(text: &str) -> Option<u64> {
     if text.eq_ignore_ascii_case("none") { Some(u64::MAX) } else { size(text) }
-}
-
-pub(super) fn log_format(text: &str) -> Result<LogFormat, Error> {
-    LogFormat::from_str(text, false).map_err(|_| Error::bad_arg("log-format", text, "text or json"))
 }
 
 #[cfg(test)]

@@ -10,31 +10,20 @@ mod signals;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use program::log::{SERVING, start_log};
 use queue_core::EngineUrl;
 use queue_core::engine::{Engine, LocalEngine, LocalOptions};
 use queue_core::model::{Error, Word};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::{Bound, Config, Password};
 pub use flags::Flags;
-use flags::{LogFormat, Settings};
-
-/// The variable that filters log lines.
-const LOG_FILTER: &str = "LONGSHORE_LOG";
+use flags::Settings;
 
 /// The whole daemon.
 pub fn main(flags: Flags) -> ExitCode {
-    match start(flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            for line in error.message.lines() {
-                eprintln!("longshore-server: {line}");
-            }
-            ExitCode::from(error.word.exit_code())
-        }
-    }
+    program::end("longshore-server", start(flags))
 }
 
 fn start(flags: Flags) -> Result<(), Error> {
@@ -42,7 +31,7 @@ fn start(flags: Flags) -> Result<(), Error> {
     let given = Settings::from(flags);
     let read = path.as_deref().map(file::load).transpose()?.unwrap_or_default();
     let settings = given.or(read.settings);
-    start_log(settings.log_format.unwrap_or_default())?;
+    start_log(settings.log_format.unwrap_or_default(), SERVING, "server")?;
     refuse_huge_pages();
     let password = settings.password_file.as_deref().map(Password::from_file).transpose()?;
     let url = settings.engine.clone().unwrap_or_else(|| EngineUrl::Log("./longshore-data".into()));
@@ -130,20 +119,6 @@ fn refuse_huge_pages() {
         // Slower at times, and nothing else.
         tracing::debug!(%error, "huge pages stay on");
     }
-}
-
-fn start_log(format: LogFormat) -> Result<(), Error> {
-    let filter = std::env::var_os(LOG_FILTER).map_or("info".to_owned(), |text| text.to_string_lossy().into_owned());
-    let allowed = "a level (error, warn, info, debug or trace), perhaps by module: info,server=debug";
-    let filter = EnvFilter::try_new(&filter).map_err(|_| Error::bad_arg(LOG_FILTER, &filter, allowed))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // Where nobody reads the log any more, telling so there would panic: the thread of the signals would end by it.
-    let log = log.log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 /// A configuration that cannot be used.

@@ -10,7 +10,6 @@ mod show;
 pub(crate) mod typed;
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -18,20 +17,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use clap::Args;
+use program::log::{LogFormat, start_log};
 use queue_core::EngineUrl;
 use queue_core::engine::Engine;
 use queue_core::model::{Error, JobNumber, Word};
 use server::{Bound, CancellationToken};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 use worker::config::Config;
 use worker::{Shutdown, Worker};
 
 use self::show::{Line, Tell};
 use self::typed::{Program, quoted};
 use crate::app::App;
-use crate::cli::ENGINE;
 use crate::failure::{Failure, USAGE};
 
 /// Run server, worker and dashboard in one process; in a new directory, show a few jobs run
@@ -86,7 +84,8 @@ struct Server {
 /// Runs until a signal comes, or the server fails.
 pub(crate) async fn run(args: DevArgs, app: &mut App) -> Result<(), Failure> {
     let (config, bytes) = args.config.as_deref().map(reload::load).transpose()?.unzip();
-    start_log();
+    // Warnings alone, unless LONGSHORE_LOG asks for more: what happens is told line by line.
+    start_log(LogFormat::Text, "warn", "worker")?;
     let new = is_new(&args.data);
     let shutdown = Shutdown::new();
     shutdown.obey_signals().map_err(|error| Failure::system("listen for signals", &error))?;
@@ -146,15 +145,6 @@ async fn work(
     }
     let worked = worked.and(printer.rest()).and(stop(server).await);
     worked.and_then(|()| printer.show(&Line::plain("stopped", "stopped")))
-}
-
-/// Warnings of server and worker go to standard error; `LONGSHORE_LOG` asks for more.
-fn start_log() {
-    let filter = EnvFilter::try_from_env("LONGSHORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let colour = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    // Where nobody reads the log any more, telling so there would panic.
-    log.log_internal_errors(false).init();
 }
 
 /// Whether nobody has kept jobs there yet.
@@ -235,7 +225,7 @@ fn next(args: &DevArgs, config: Option<&Config>, server: &Server) -> String {
     let program = Program::from_arguments();
     let here = format!("longshore://{}", server.address);
     // What a command takes that is typed where this one was.
-    let taken = std::env::var("LONGSHORE_ENGINE").unwrap_or_else(|_| ENGINE.to_owned());
+    let taken = std::env::var("LONGSHORE_ENGINE").unwrap_or_else(|_| program::ENGINE.to_owned());
     let engine = if taken == here { String::new() } else { format!(" --engine {here}") };
     let enqueue = match config {
         None => format!("{} hello '{{\"name\": \"Ann\"}}'", demo::QUEUE),
