@@ -156,6 +156,22 @@ fn what_keeps_dev_from_starting_is_said_with_the_flag_that_helps() {
 }
 
 #[test]
+fn a_dashboard_beyond_loopback_is_another_program_and_how_to_start_it_is_said() {
+    let store = Store::new();
+    let refused = store.output(&["dev", "--listen", "127.0.0.1:0", "--dashboard", "0.0.0.0:0"]);
+    let text = said(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    for part in [
+        "dashboard is 0.0.0.0:0; allowed: a loopback address",
+        "dev serves this machine alone: --dashboard none",
+        "longshore-dashboard --engine longshore://127.0.0.1:",
+        " --listen 0.0.0.0:0 --password-file FILE\n",
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+}
+
+#[test]
 fn a_cancelled_job_is_said_to_be_cancelled() {
     let store = Store::new();
     store.file("handlers.toml", "[queues]\nq = 1\n[handlers.n]\ncommand = [\"sleep\", \"600\"]\n");

@@ -90,7 +90,7 @@ pub(crate) async fn run(args: DevArgs, app: &mut App) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     shutdown.obey_signals().map_err(|error| Failure::system("listen for signals", &error))?;
     let server = start_server(&args).await?;
-    let page = match page::start(&args.dashboard, &server.engine).await {
+    let page = match page::start(&args.dashboard, &server.engine, server.address).await {
         Ok(page) => page,
         // What was started goes again before anybody is told why.
         Err(failure) => return stop(server).await.and(Err(failure)),

@@ -23,7 +23,13 @@ pub(super) struct Dashboard {
 }
 
 /// Starts it at `listen`, unless that says none.
-pub(super) async fn start(listen: &str, engine: &Arc<dyn Engine>) -> Result<Option<Dashboard>, Failure> {
+///
+/// It serves this machine alone, as `dev`'s server does: nobody logs in to either.
+pub(super) async fn start(
+    listen: &str,
+    engine: &Arc<dyn Engine>,
+    server: SocketAddr,
+) -> Result<Option<Dashboard>, Failure> {
     if listen == NONE {
         return Ok(None);
     }
@@ -37,20 +43,26 @@ pub(super) async fn start(listen: &str, engine: &Arc<dyn Engine>) -> Result<Opti
     });
     match address.await {
         Ok(address) => Ok(Some(Dashboard { address, stop, task })),
-        Err(_) => Err(not_started(task.await.ok().and_then(Result::err))),
+        Err(_) => Err(not_started(task.await.ok().and_then(Result::err), listen, server)),
     }
 }
 
-fn not_started(error: Option<Error>) -> Failure {
+fn not_started(error: Option<Error>, listen: &str, server: SocketAddr) -> Failure {
     let Some(error) = error else {
         return Failure::new("the dashboard ended without a reason", "please report this as a fault of longshore", 1);
     };
-    let exit = if error.word == Word::BadArg { USAGE } else { 1 };
-    let hint = "another address: longshore dev --dashboard HOST:PORT; without one: --dashboard none";
-    // The dashboard names its own flag, which here is another's; once is enough.
+    let another = "another address: longshore dev --dashboard HOST:PORT; without one: --dashboard none";
+    // The dashboard names its own flag, which here is another's, and what dev has none of; what to do instead is said below.
     let message = error.message.split("; another address").next().unwrap_or_default();
+    let (message, beyond) = message.split_once("; beyond it").map_or((message, false), |(message, _)| (message, true));
     let message = message.replacen("listen is", "dashboard is", 1);
-    Failure::new(message, hint, exit)
+    let hint = if beyond {
+        let own = format!("longshore-dashboard --engine longshore://{server} --listen {listen}");
+        format!("dev serves this machine alone: --dashboard none, and in another terminal\n{own} --password-file FILE")
+    } else {
+        another.to_owned()
+    };
+    Failure::new(message, hint, if error.word == Word::BadArg { USAGE } else { 1 })
 }
 
 impl Dashboard {
