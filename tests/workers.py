@@ -14,6 +14,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 from longshore import Home, cli, until  # noqa: E402
 
+# What a worker is told reaches it with its next beat; those that run nothing would be waited for, five seconds each time.
+SOON = ("--beat", "100ms")
 HANDLERS = """
 [queues]
 q = 1
@@ -42,11 +44,11 @@ def leases(url):
 
 
 def orders(home, url):
-    one = home.worker("one", url, home.path / "handlers.toml", "--concurrency", "2", "--grace", "30s")
+    one = home.worker("one", url, home.path / "handlers.toml", "--concurrency", "2", "--grace", "30s", *SOON)
     cli(url, "enqueue", "q", "hold", "1")
     held = until(lambda: (shown := in_state(url, "one", "running"))["jobs"] and shown["jobs"], "the job runs")
     assert [(job["queue"], job["name"]) for job in held] == [("q", "hold")], held
-    two = home.worker("two", url, home.path / "handlers.toml", "--concurrency", "2")
+    two = home.worker("two", url, home.path / "handlers.toml", "--concurrency", "2", *SOON)
     in_state(url, "two", "running")
 
     text = cli(url, "worker", "quiet", "one", "--because", "a test").out
@@ -90,7 +92,7 @@ def stops(home, url, one, two):
 
 def restart(home, server):
     """A quiet worker stays so over a restart of the server, and can be told from there on."""
-    three = home.worker("three", server.url, home.path / "handlers.toml")
+    three = home.worker("three", server.url, home.path / "handlers.toml", *SOON)
     in_state(server.url, "three", "running")
     cli(server.url, "worker", "quiet", "three")
     in_state(server.url, "three", "quiet")

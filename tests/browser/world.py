@@ -54,7 +54,7 @@ class World:
         queues = "\n".join(f"{queue} = 1" for queue in served)
         path = home.path / f"{name}.toml"
         path.write_text(f'[queues]\n{queues}\n[handlers."*"]\ncommand = ["{HERE / "handler"}"]\n')
-        return home.worker(name, self.server.url, path, "--grace", "1s")
+        return home.worker(name, self.server.url, path, "--grace", "1s", "--beat", "100ms")
 
     def _dashboard(self, home, name, *flags):
         """Starts a dashboard, and answers its address."""

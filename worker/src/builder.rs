@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use queue_core::engine::Engine;
-use queue_core::model::{Error, Limits, is_name};
+use queue_core::model::{Error, Limits, duration, is_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{RwLock, watch};
@@ -28,6 +28,12 @@ use crate::{Context, Handler, HandlerError, Handlers, Shutdown, Worker};
 /// that a program has between `TERM` and `KILL`.
 pub const STOP_WITHIN: Duration = Duration::from_secs(15);
 
+/// Between beats of a worker that runs nothing, where nothing else is said.
+pub(crate) const BEAT: Duration = Duration::from_secs(5);
+/// More often is of no use to anybody; more rarely, a worker is soon taken for one that has fallen silent.
+const BEAT_MIN: Duration = Duration::from_millis(100);
+const BEAT_MAX: Duration = Duration::from_secs(30);
+
 /// Sets up a [`Worker`].
 #[must_use]
 pub struct WorkerBuilder {
@@ -38,6 +44,7 @@ pub struct WorkerBuilder {
     concurrency: u32,
     grace: Duration,
     stop_within: Duration,
+    beat: Duration,
     observer: Option<Arc<dyn Observer>>,
     seed: Option<u64>,
     shutdown: Shutdown,
@@ -53,6 +60,7 @@ impl WorkerBuilder {
             concurrency: CONCURRENCY,
             grace: GRACE,
             stop_within: STOP_WITHIN,
+            beat: BEAT,
             observer: None,
             seed: None,
             shutdown: Shutdown::new(),
@@ -126,6 +134,13 @@ impl WorkerBuilder {
         self
     }
 
+    /// How often a worker that runs nothing tells the engine that it lives and hears what it is told to do, 100 ms to 30 s;
+    /// default 5 s. One that runs jobs does so each half second, if not more often.
+    pub const fn beat(mut self, beat: Duration) -> Self {
+        self.beat = beat;
+        self
+    }
+
     /// Is told what the worker does.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -148,10 +163,11 @@ impl WorkerBuilder {
     ///
     /// # Errors
     ///
-    /// `BADARG` for a number out of range, a name of wrong length, no queue, more than 1,000 of them, or one twice.
+    /// `BADARG` for a number or a time out of range, a name of wrong length, no queue, more than 1,000 of them, or one twice.
     pub fn build(self) -> Result<Worker, Error> {
         check_queues(&self.queues)?;
         check_range("concurrency", self.concurrency, CONCURRENCY_MAX)?;
+        check_beat(self.beat)?;
         let mut chance = self.seed.map_or_else(Chance::from_system, Chance::seeded);
         let host = host();
         let name = self.name.unwrap_or_else(|| {
@@ -167,6 +183,7 @@ impl WorkerBuilder {
             host,
             concurrency: self.concurrency,
             stop_within: self.stop_within,
+            beat: self.beat,
             plan: watch::Sender::new(plan),
             held: Held::new(),
             link: Link::new(),
@@ -208,6 +225,17 @@ pub(crate) fn check_queues(queues: &[(String, u32)]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Checks how often a worker beats.
+pub(crate) fn check_beat(beat: Duration) -> Result<(), Error> {
+    match beat {
+        beat if (BEAT_MIN..=BEAT_MAX).contains(&beat) => Ok(()),
+        beat => {
+            let shown = duration::show_ms(u64::try_from(beat.as_millis()).unwrap_or(u64::MAX));
+            Err(Error::bad_arg("beat", shown, "100ms to 30s"))
+        }
+    }
 }
 
 fn check_range(field: &str, value: u32, max: u32) -> Result<(), Error> {

@@ -47,6 +47,9 @@ pub struct Flags {
     /// How long running jobs may go on after SIGTERM, such as 25s [default: the file's, else 25s]
     #[arg(long, value_name = "TIME", env = "LONGSHORE_GRACE", value_parser = grace)]
     grace: Option<Duration>,
+    /// How often it asks for orders while it runs nothing, 100ms to 30s; while it runs jobs at least each half second
+    #[arg(long, value_name = "TIME", env = "LONGSHORE_BEAT", value_parser = beat, default_value = "5s")]
+    beat: Duration,
     /// The worker's name for itself; no two running workers may share one [default: HOST:PID:RANDOM]
     #[arg(long, env = "LONGSHORE_WORKER_NAME", value_parser = name)]
     name: Option<String>,
@@ -65,6 +68,11 @@ pub struct Flags {
 
 fn grace(text: &str) -> Result<Duration, Error> {
     duration::parse_ms("grace", text).map(Duration::from_millis)
+}
+
+fn beat(text: &str) -> Result<Duration, Error> {
+    let beat = duration::parse_ms("beat", text).map(Duration::from_millis)?;
+    crate::builder::check_beat(beat).map(|()| beat)
 }
 
 fn name(text: &str) -> Result<String, Error> {
@@ -100,6 +108,7 @@ async fn start(flags: Flags) -> Result<(), Error> {
     let mut worker = Worker::from_config(&config, &engine).shutdown(shutdown);
     worker = flags.concurrency.into_iter().fold(worker, crate::WorkerBuilder::concurrency);
     worker = flags.grace.into_iter().fold(worker, crate::WorkerBuilder::grace);
+    worker = worker.beat(flags.beat);
     worker = flags.name.into_iter().fold(worker, crate::WorkerBuilder::name);
     let of_engine = |error: Error| Error::new(error.word, format!("{url}: {error}"));
     let worker = worker.build().map_err(of_engine)?;

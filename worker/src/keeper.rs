@@ -19,8 +19,6 @@ use crate::shared::Shared;
 
 /// Between beats while jobs run: a cancel waits for the next one, and is to reach its handler within a second.
 const BEAT_BUSY: Duration = Duration::from_millis(500);
-/// Between beats while nothing runs.
-const BEAT_IDLE: Duration = Duration::from_secs(5);
 /// Longest wait for an answer that the engine gives at once.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Leases extended by one command.
@@ -51,7 +49,7 @@ pub(crate) async fn beat(shared: Arc<Shared>) -> Error {
         }
         link.mark_unchanged();
         while shared.link.is_up() {
-            let pause = if *busy.borrow_and_update() { BEAT_BUSY } else { BEAT_IDLE };
+            let pause = if *busy.borrow_and_update() { BEAT_BUSY.min(shared.beat) } else { shared.beat };
             tokio::select! {
                 () = tokio::time::sleep_until(beat_at + pause) => break,
                 _ = busy.changed() => {}

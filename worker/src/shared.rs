@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) host: String,
     pub(crate) concurrency: u32,
     pub(crate) stop_within: Duration,
+    /// Between beats while nothing runs.
+    pub(crate) beat: Duration,
     pub(crate) plan: watch::Sender<Plan>,
     pub(crate) held: Held,
     pub(crate) link: Link,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::yield_now;
+use std::time::Duration;
 
 use metrics::Program;
 use metrics::testkit::{Samples, check_whole, get, scrape};
@@ -138,4 +139,25 @@ async fn the_link_and_what_is_held_are_told_as_they_are() {
     let figures = handle.figures();
     assert_eq!((figures.ended[AttemptEnd::Completed as usize], figures.run_ms.count()), (1, 1));
     running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_runs_nothing_beats_as_often_as_it_is_told_to() {
+    for (every, beats) in [(None, 3), (Some(Duration::from_millis(250)), 41), (Some(Duration::from_secs(30)), 1)] {
+        let desk = Desk::new();
+        let (worker, _) = gated(&desk, 1);
+        let worker = every.into_iter().fold(worker, worker::WorkerBuilder::beat);
+        let running = tokio::spawn(worker.run());
+        desk.until(|desk| !desk.beats().is_empty()).await;
+        tokio::time::sleep(Duration::from_millis(10_100)).await;
+        assert_eq!(desk.beats().len(), beats, "{every:?}");
+        running.abort();
+    }
+    for every in [Duration::from_millis(99), Duration::from_millis(30_001)] {
+        let (worker, _) = gated(&Desk::new(), 1);
+        let refused = worker.beat(every).build().err().expect("it is refused");
+        assert!(refused.message.starts_with("beat is ") && refused.message.ends_with("; allowed: 100ms to 30s"));
+    }
+    let (code, _, error) = run(HANDLERS, &["--beat", "1m"]);
+    assert!(code == Some(2) && error.contains("beat is 1m; allowed: 100ms to 30s"), "{error}");
 }
