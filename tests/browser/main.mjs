@@ -12,6 +12,7 @@ import * as login from "./login.mjs";
 import * as pages from "./pages.mjs";
 import * as queues from "./queue_actions.mjs";
 import * as search from "./search.mjs";
+import * as stopping from "./stopping.mjs";
 import * as values from "./values.mjs";
 import * as without from "./without_script.mjs";
 import * as workers from "./workers.mjs";
@@ -26,6 +27,7 @@ describe("browser", () => {
   describe("all", { concurrency: AT_ONCE }, () => {
     for (const part of [pages, charts, actions, errors, queues, search, keys, live, login, values, without, workers]) part.tests();
   });
+  describe("alone", stopping.tests);
   // A part of the tests cannot use all there is.
   if (filtered) return;
   test("every route, form and button was used, and every form and button has a name", () => {
