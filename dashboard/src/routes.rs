@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::access::Role;
 use crate::pages::{
-    assets, errors, events, job, job_actions, job_forms, jobs, login, metrics, operations, overview, queue,
+    assets, errors, events, job, job_actions, job_edit, job_forms, jobs, login, metrics, operations, overview, queue,
     queue_actions, queues, series, theme, workers,
 };
 use crate::visit::{Shown, Visit};
@@ -80,8 +80,8 @@ table! {
     POST "/jobs/{job}/promote" Operator job_actions::promote;
     GET "/jobs/{job}/reschedule" Operator job_forms::reschedule;
     POST "/jobs/{job}/reschedule" Operator job_actions::reschedule;
-    GET "/jobs/{job}/edit" Operator job_forms::edit;
-    POST "/jobs/{job}/edit" Operator job_actions::edit;
+    GET "/jobs/{job}/edit" Operator job_edit::form;
+    POST "/jobs/{job}/edit" Operator job_edit::save;
     GET "/jobs/{job}/cancel" Operator job_forms::cancel;
     POST "/jobs/{job}/cancel" Operator job_actions::cancel;
     GET "/jobs/{job}/duplicate" Operator job_forms::duplicate;

@@ -232,7 +232,7 @@ async fn job_in(engine: &LocalEngine, state: JobState) -> JobNumber {
 #[tokio::test]
 async fn the_table_of_verbs_and_states_says_what_the_machine_does() {
     let rows = table("concepts.md", &["verb", "waiting", "delayed", "active", "completed", "dead", "cancelled"]);
-    let edit = Edit { payload: Some("2".into()), priority: Some(7) };
+    let edit = Edit { payload: Some("2".into()), priority: Some(7), ..Edit::default() };
     let verbs = [
         ("promote", JobVerb::Promote),
         ("reschedule", JobVerb::Reschedule(When::DelayMs(300_000))),

@@ -21,6 +21,14 @@ async function act(number, verb, done, fill) {
   });
 }
 
+/** Sends an edit to be looked at: the difference has these, taken out and put in. */
+async function reviewed(page, parts) {
+  await press(page, "edit");
+  const shown = page.locator("[data-test-diff]").locator("del, ins");
+  assert.deepEqual((await shown.allTextContents()).filter((text) => /\w/.test(text)).join(""), parts.join(""));
+  assert.equal(await page.locator("#reason").inputValue(), "a browser test");
+}
+
 const nothing = async () => {};
 const delayed = () => engine.add("acted", "later", "1", "--delay", "1h");
 
@@ -49,10 +57,15 @@ export function tests() {
       assert.equal(await page.locator("[data-test-payload]").inputValue(), "1");
       await page.locator("[data-test-payload]").fill('{"to": "zoe"}');
       await page.locator("#priority").fill("7");
+      await reviewed(page, ["1", '{"to": "zoe"}']);
+      assert.equal((await engine.job(waiting)).payload, 1, "nothing is changed yet");
     });
     const { payload, priority } = await engine.job(waiting);
     assert.deepEqual([payload, priority], [{ to: "zoe" }, 7]);
-    await act(dead, "edit", "edited-retried", (page) => page.locator("[data-test-payload]").fill('{"to": "mia"}'));
+    await act(dead, "edit", "edited-retried", async (page) => {
+      await page.locator("[data-test-payload]").fill('{"to": "mia"}');
+      await reviewed(page, ["error", "to", "address", "mia"]);
+    });
     const again = await engine.until(() => engine.job(dead), (job) => job.state === "completed", "the edited one completes");
     assert.deepEqual(again.payload, { to: "mia" });
   });

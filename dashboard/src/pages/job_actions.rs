@@ -4,15 +4,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::give_ids;
-use queue_core::model::{
-    Command, Edit, Error, Job, JobOptions, JobState, JobVerb, NewJob, Reply, When, Word, duration,
-};
+use queue_core::model::{Command, Error, Job, JobOptions, JobState, JobVerb, NewJob, Reply, When, Word, duration};
 
-use super::job_forms;
+use super::job_forms::typed_payload;
 use crate::access::Role;
 use crate::app::App;
 use crate::view::{form, jobs};
@@ -77,52 +74,6 @@ fn instant(text: &str) -> Result<u64, Error> {
     let time = text.parse::<jiff::Timestamp>().ok();
     let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
     ms.ok_or_else(|| Error::bad_arg("at", text, "a time such as 2026-12-01T10:00:00Z"))
-}
-
-pub(crate) async fn edit(visit: &Visit) -> Result<Shown, Error> {
-    let number = visit.job()?;
-    let job = visit.app.engine.job(number.into()).await?;
-    let payload = typed_payload(visit, &job)?.filter(|payload| *payload != job.payload);
-    let priority = priority(visit)?.filter(|priority| *priority != job.summary.priority);
-    let retry = visit.form.get("retry") == Some("yes");
-    let edit = Edit { payload, priority };
-    let edits = edit != Edit::default();
-    if edits {
-        visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Edit(edit)).await?;
-    }
-    if retry {
-        visit.app.engine.job_verb(&visit.context(), number.into(), JobVerb::Retry).await?;
-    }
-    Ok(visit.to(
-        &jobs::path(number),
-        match (edits, retry) {
-            (true, true) => "edited-retried",
-            (true, false) => "edited",
-            (false, true) => "retried",
-            (false, false) => "unchanged",
-        },
-    ))
-}
-
-/// The payload that was typed, unless the form had none; refused where the job's has changed since the form was shown.
-fn typed_payload(visit: &Visit, job: &Job) -> Result<Option<Bytes>, Error> {
-    let Some(typed) = visit.form.exact("payload") else { return Ok(None) };
-    let seen = visit.form.get("seen").unwrap_or_default();
-    if seen != job_forms::sum(&job.payload) {
-        let number = job.summary.number;
-        return Err(Error::new(
-            Word::State,
-            format!("the payload of job {number} has changed since the form was shown"),
-        ));
-    }
-    // Browsers send every line end as two characters; what had others is never shown in a form.
-    Ok(Some(Bytes::from(typed.replace("\r\n", "\n"))))
-}
-
-fn priority(visit: &Visit) -> Result<Option<i64>, Error> {
-    let Some(text) = visit.form.get("priority") else { return Ok(None) };
-    let allowed = "an integer from -1000 to 1000";
-    text.parse().map(Some).map_err(|_| Error::bad_arg("priority", text, allowed))
 }
 
 pub(crate) async fn cancel(visit: &Visit) -> Result<Shown, Error> {

@@ -1,29 +1,50 @@
 //! The forms for what is done with a job by more than a button: each a page of its own, which nothing live moves under
 //! whoever fills it in.
 
+use bytes::Bytes;
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, Job, JobState};
+use queue_core::model::{Error, Job, JobState, Word};
 
 use crate::view::form::{self, Send};
-use crate::view::{bytes, jobs, state, time};
+use crate::view::{bytes as shown, jobs, state, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
 /// Longest payload that is edited in a browser.
-const EDITED: usize = bytes::SHOWN;
+const EDITED: usize = shown::SHOWN;
 
-async fn job(visit: &Visit) -> Result<Job, Error> {
+pub(super) async fn job(visit: &Visit) -> Result<Job, Error> {
     visit.app.engine.job(visit.job()?.into()).await
 }
 
 /// A page with one form about a job.
 fn page(visit: &Visit, job: &Job, verb: &str, send: &Send<'_>, fields: &Markup) -> Shown {
+    page_below(visit, job, verb, send, fields, &Above::default())
+}
+
+/// What stands above a form that was sent and comes back, and the reason that was typed in it.
+#[derive(Default)]
+pub(super) struct Above<'a> {
+    pub(super) shown: Option<Markup>,
+    pub(super) reason: &'a str,
+}
+
+/// A page with one form about a job, below something else.
+pub(super) fn page_below(
+    visit: &Visit,
+    job: &Job,
+    verb: &str,
+    send: &Send<'_>,
+    fields: &Markup,
+    above: &Above<'_>,
+) -> Shown {
     let summary = &job.summary;
     let path = jobs::path(summary.number);
     let body = html! {
         h1 { (send.label) ": job " (summary.number) }
-        p { (bytes::marked(&summary.name)) " in " (bytes::marked(&summary.queue)) ", " (state::of_job(summary)) }
-        (form::filled(&visit.app, &format!("{path}/{verb}"), &path, send, fields))
+        p { (shown::marked(&summary.name)) " in " (shown::marked(&summary.queue)) ", " (state::of_job(summary)) }
+        @if let Some(shown) = &above.shown { (shown) }
+        (form::filled_for(&visit.app, &format!("{path}/{verb}"), &path, send, fields, above.reason))
     };
     Page::new(format!("{} job {}", send.label, summary.number), Nav::Jobs, body).into()
 }
@@ -39,21 +60,6 @@ pub(crate) async fn reschedule(visit: &Visit) -> Result<Shown, Error> {
     };
     let send = Send { label: "Reschedule", test: "reschedule", danger: false };
     Ok(page(visit, &job, "reschedule", &send, &fields))
-}
-
-pub(crate) async fn edit(visit: &Visit) -> Result<Shown, Error> {
-    let job = job(visit).await?;
-    let dead = job.summary.state == JobState::Dead;
-    let fields = html! {
-        (payload(&job))
-        label for="priority" { "Priority" }
-        input #priority name="priority" inputmode="numeric" value=(job.summary.priority);
-        @if dead { span {} label {
-            input type="checkbox" name="retry" value="yes" checked data-test-retry; " and run it again"
-        } }
-    };
-    let send = Send { label: if dead { "Edit and retry" } else { "Edit" }, test: "edit", danger: false };
-    Ok(page(visit, &job, "edit", &send, &fields))
 }
 
 pub(crate) async fn duplicate(visit: &Visit) -> Result<Shown, Error> {
@@ -88,18 +94,23 @@ pub(crate) async fn remove(visit: &Visit) -> Result<Shown, Error> {
 }
 
 /// The payload to change, or why it can't be here.
-fn payload(job: &Job) -> Markup {
+pub(super) fn payload(job: &Job) -> Markup {
     match typed(&job.payload) {
-        Ok(text) => html! {
-            label for="payload" { "Payload" }
-            // A browser leaves out the first line end of what is typed into.
-            textarea #payload name="payload" spellcheck="false" data-test-payload { "\n" (text) }
-            input type="hidden" name="seen" value=(sum(&job.payload));
-        },
+        Ok(text) => payload_field(text, &sum(&job.payload)),
         Err(why) => html! {
             span { "Payload" }
             span.dim { "stays as it is: " (why) "; " code { "longshore job edit " (job.summary.number.0) } " can change it" }
         },
+    }
+}
+
+/// The field of a payload, beside what tells which payload it is to replace.
+pub(super) fn payload_field(text: &str, seen: &str) -> Markup {
+    html! {
+        label for="payload" { "Payload" }
+        // A browser leaves out the first line end of what is typed into.
+        textarea #payload name="payload" spellcheck="false" data-test-payload { "\n" (text) }
+        input type="hidden" name="seen" value=(seen);
     }
 }
 
@@ -111,6 +122,21 @@ fn typed(payload: &[u8]) -> Result<&str, &'static str> {
         _ if text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') => Err("it has control characters"),
         _ => Ok(text),
     }
+}
+
+/// The payload that was typed, unless the form had none; refused where the job's has changed since the form was shown.
+pub(super) fn typed_payload(visit: &Visit, job: &Job) -> Result<Option<Bytes>, Error> {
+    let Some(typed) = visit.form.exact("payload") else { return Ok(None) };
+    let seen = visit.form.get("seen").unwrap_or_default();
+    if seen != sum(&job.payload) {
+        let number = job.summary.number;
+        return Err(Error::new(
+            Word::State,
+            format!("the payload of job {number} has changed since the form was shown"),
+        ));
+    }
+    // Browsers send every line end as two characters; what had others is never shown in a form.
+    Ok(Some(Bytes::from(typed.replace("\r\n", "\n"))))
 }
 
 /// What tells one payload from another.

@@ -5,6 +5,7 @@ pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod job;
 pub(crate) mod job_actions;
+pub(crate) mod job_edit;
 pub(crate) mod job_forms;
 pub(crate) mod jobs;
 pub(crate) mod login;

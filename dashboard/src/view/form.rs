@@ -23,13 +23,18 @@ pub(crate) fn back_to(here: &str) -> Markup {
 
 /// A form that is filled in and sent: its own fields, a reason, and a way back without it.
 pub(crate) fn filled(app: &App, path: &str, back: &str, send: &Send<'_>, fields: &Markup) -> Markup {
+    filled_for(app, path, back, send, fields, "")
+}
+
+/// As [`filled`], with a reason that was typed before.
+pub(crate) fn filled_for(app: &App, path: &str, back: &str, send: &Send<'_>, fields: &Markup, reason: &str) -> Markup {
     html! {
         form method="post" action=(app.url(path)) data-test-form=(send.test) {
             (back_to(&app.url(back)))
             div.fields {
                 (fields)
                 label for="reason" { "Reason" }
-                input #reason name="reason" maxlength="1000" placeholder="why, for whoever looks later";
+                input #reason name="reason" maxlength="1000" value=(reason) placeholder="why, for whoever looks later";
             }
             div.actions {
                 button.danger[send.danger] type="submit" data-test-button=(send.test) { (send.label) }

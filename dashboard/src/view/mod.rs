@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod chart;
+pub(crate) mod diff;
 pub(crate) mod form;
 pub(crate) mod jobs;
 pub(crate) mod layout;

@@ -26,6 +26,14 @@ impl Desk {
         answer
     }
 
+    /// Posts an edit that is first shown: the difference, above the form as it was.
+    async fn reviewed(&self, path: &str, form: &str) -> Answer {
+        let answer = self.post(path, form).await;
+        assert_eq!(answer.status.as_u16(), 200, "{path}: {}", answer.text);
+        answer.has(&["data-test-review", "<ins>", "Nothing is changed yet", "</textarea>", "value=\"mended\""]);
+        answer
+    }
+
     async fn job(&self, number: u64) -> Job {
         self.engine.job(queue_core::model::JobNumber(number).into()).await.expect("there")
     }
@@ -70,7 +78,7 @@ async fn a_job_is_put_off_and_run_at_once() {
 }
 
 /// What a form has in a hidden field.
-fn hidden<'p>(page: &'p Answer, name: &str) -> &'p str {
+pub(crate) fn hidden<'p>(page: &'p Answer, name: &str) -> &'p str {
     let field = format!("name=\"{name}\" value=\"");
     page.text.split_once(&field).expect(name).1.split('"').next().expect("an end")
 }
@@ -86,8 +94,15 @@ async fn a_dead_job_is_edited_and_run_again() {
     desk.refused("/jobs/1/edit", &edit("%7B%7D").replace(&seen, "x"), 409, "has changed since the form").await;
     desk.refused("/jobs/1/edit", &edit("%7B%7D").replace("=7", "=high"), 400, "priority is high; allowed").await;
     assert_eq!(desk.state(1).await, JobState::Dead);
-    let to = desk.done("/jobs/1/edit", &edit("%7B%22n%22%3A%0D%0A12345678901234567890%7D")).await;
-    assert_eq!(to, "/jobs/1?done=edited-retried");
+    let edited = edit("%7B%22n%22%3A%0D%0A12345678901234567890%7D");
+    let review = desk.reviewed("/jobs/1/edit", &edited).await;
+    assert_eq!(desk.job(1).await.payload, "{}");
+    // What was looked at is stored, and nothing else: a text that was changed once more is looked at once more.
+    let sum = format!("&reviewed={}", hidden(&review, "reviewed"));
+    desk.reviewed("/jobs/1/edit", &(edited.replace("%0D%0A", "") + &sum)).await;
+    desk.refused("/jobs/1/edit", &(edited.replace("=7", "=1001") + &sum), 400, "priority is 1001").await;
+    assert_eq!((desk.state(1).await, desk.job(1).await.payload), (JobState::Dead, "{}".into()));
+    assert_eq!(desk.done("/jobs/1/edit", &(edited + &sum)).await, "/jobs/1?done=edited-retried");
     let job = desk.job(1).await;
     assert_eq!((job.summary.state, job.summary.priority), (JobState::Waiting, 7));
     assert_eq!(&job.payload[..], b"{\"n\":\n12345678901234567890}");

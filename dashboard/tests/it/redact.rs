@@ -6,6 +6,7 @@ use queue_core::engine::EngineExt;
 use queue_core::model::{Edit, JobVerb, LogLine, LogSource, NewJob, Outcome};
 
 use crate::access::{ask, ask_until, example};
+use crate::actions::hidden;
 use crate::common::Desk;
 
 const SECRET: &str = "hunter2";
@@ -59,8 +60,10 @@ async fn what_a_page_left_out_is_not_written_back() {
     let form = desk.page("/jobs/1/edit").await;
     let seen = form.text.split_once("name=\"seen\" value=\"").expect("a sum").1.split('"').next().expect("its end");
     let typed = "%7B%22password%22%3A%22%E2%80%A2%E2%80%A2%E2%80%A2%22%2C%22n%22%3A2%7D";
+    let review = desk.post("/jobs/1/edit", &format!("payload={typed}&seen={seen}")).await;
+    let reviewed = hidden(&review, "reviewed").to_owned();
     for path in ["/jobs/1/edit", "/jobs/1/duplicate"] {
-        let refused = desk.post(path, &format!("payload={typed}&seen={seen}")).await;
+        let refused = desk.post(path, &format!("payload={typed}&seen={seen}&reviewed={reviewed}")).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}: {}", refused.text);
         refused.has(&["the value of password is not shown here"]);
     }
@@ -68,9 +71,12 @@ async fn what_a_page_left_out_is_not_written_back() {
     assert_eq!(desk.engine.job(queue_core::model::JobNumber(1).into()).await.expect("there").payload, stored);
     assert_eq!(desk.engine.stats().await.expect("stats").counts.enqueued, 1);
     // With a value in its place it is an edit as any other.
-    let done = desk.post("/jobs/1/edit", &format!("payload=%7B%22password%22%3A%22new%22%7D&seen={seen}")).await;
+    let form = format!("payload=%7B%22password%22%3A%22new%22%7D&seen={seen}");
+    let review = desk.post("/jobs/1/edit", &form).await;
+    review.has(&["data-test-diff", "•••"]).lacks(SECRET);
+    let done = desk.post("/jobs/1/edit", &format!("{form}&reviewed={}", hidden(&review, "reviewed"))).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
-    let edit = Edit { payload: Some("{}".into()), priority: None };
+    let edit = Edit { payload: Some("{}".into()), ..Edit::default() };
     let context = queue_core::model::Context::default();
     desk.engine
         .job_verb(&context, queue_core::model::JobNumber(1).into(), JobVerb::Edit(edit))

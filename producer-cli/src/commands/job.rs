@@ -216,7 +216,7 @@ pub(crate) struct RescheduleArgs {
 #[command(after_help = "\
 Examples:
   longshore job edit 42 --priority 10
-  longshore job edit 42 --payload '{\"to\": \"bob\"}'")]
+  longshore job edit 42 --payload '{\"to\": \"bob\"}' --retry")]
 pub(crate) struct EditArgs {
     #[command(flatten)]
     jobs: Jobs,
@@ -230,6 +230,9 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| parse::integer::<i64>("--priority", text, -1_000, 1_000))]
     priority: Option<i64>,
+    /// Also run the job again, which has to be dead: both are done, or neither
+    #[arg(long)]
+    retry: bool,
     #[command(flatten)]
     administrative: Administrative,
 }
@@ -268,7 +271,7 @@ pub(crate) async fn run(command: JobCommand, app: &mut App) -> Result<(), Failur
         JobCommand::Edit(args) => {
             let read = |text: &String| payload::read(Some(text), args.raw, "job edit");
             let payload = args.payload.as_ref().map(read).transpose()?;
-            let edit = Edit { payload, priority: args.priority };
+            let edit = Edit { payload, priority: args.priority, retry: args.retry };
             verb(&args.jobs, JobVerb::Edit(edit), &args.administrative, app).await
         }
     }

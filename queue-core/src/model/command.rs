@@ -281,6 +281,8 @@ pub struct Edit {
     pub payload: Option<Bytes>,
     /// The new priority: −1000 to 1000. The job joins the end of that priority.
     pub priority: Option<i64>,
+    /// Whether the job is also retried, once it is changed: it has to be dead then. Both are done, or neither.
+    pub retry: bool,
 }
 
 /// An administrative verb on one job; the table "verbs × states" says where each is allowed.

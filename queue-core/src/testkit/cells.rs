@@ -54,8 +54,10 @@ impl Row {
         match self {
             Self::Promote => JobVerb::Promote,
             Self::Reschedule => JobVerb::Reschedule(When::DelayMs(LATER_MS / 2)),
-            Self::EditPayload => JobVerb::Edit(Edit { payload: Some(Bytes::from_static(b"edited")), priority: None }),
-            Self::EditPriority => JobVerb::Edit(Edit { payload: None, priority: Some(7) }),
+            Self::EditPayload => {
+                JobVerb::Edit(Edit { payload: Some(Bytes::from_static(b"edited")), ..Edit::default() })
+            }
+            Self::EditPriority => JobVerb::Edit(Edit { priority: Some(7), ..Edit::default() }),
             Self::Cancel => JobVerb::Cancel,
             Self::Retry => JobVerb::Retry,
             Self::Remove => JobVerb::Remove { force: false },

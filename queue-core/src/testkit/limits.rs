@@ -155,7 +155,7 @@ pub async fn a_payload_is_at_most_one_mebibyte(rig: &Rig) {
     let shown = "payload is 1048577 bytes long";
     check_job(rig, NewJob::new("work", payload((1 << 20) + 1)), shown, &["1048576"]).await;
     let number = rig.enqueue("q", vec![NewJob::new("work", payload(1 << 20))]).await[0].number;
-    let edit = Edit { payload: Some(payload((1 << 20) + 1)), priority: None };
+    let edit = Edit { payload: Some(payload((1 << 20) + 1)), ..Edit::default() };
     check(rig, Command::Job { job: number.into(), verb: JobVerb::Edit(edit) }, shown, &["1048576"]).await;
 }
 
@@ -231,7 +231,7 @@ pub async fn a_new_time_is_at_most_ten_years_ahead(rig: &Rig) {
 
 pub async fn an_edit_changes_something_allowed(rig: &Rig) {
     let number = rig.add("q").await;
-    let edit = |priority| JobVerb::Edit(Edit { payload: None, priority });
+    let edit = |priority| JobVerb::Edit(Edit { priority, ..Edit::default() });
     let job = number.into();
     check(rig, Command::Job { job, verb: edit(Some(1_001)) }, "priority is 1001", &["-1000", "1000"]).await;
     let job = number.into();

@@ -266,6 +266,7 @@ macro_rules! engine_conformance {
                 a_snooze_without_a_time_follows_the_backoff,
                 an_expiry_does_not_count_as_an_attempt,
                 a_retry_by_hand_begins_a_new_round,
+                an_edit_that_retries_does_both_or_neither,
                 a_new_round_has_all_its_attempts,
                 a_retried_completed_job_forgets_its_result_when_it_runs_anew,
                 a_fixed_backoff_is_always_the_same,

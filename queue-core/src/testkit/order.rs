@@ -121,14 +121,14 @@ pub async fn what_is_promoted_joins_the_end(rig: &Rig) {
 pub async fn what_gets_another_priority_joins_its_end(rig: &Rig) {
     let urgent = rig.add_with("q", priority(5)).await;
     let numbers = rig.add_many("q", 3).await;
-    let raise = JobVerb::Edit(Edit { payload: None, priority: Some(5) });
+    let raise = JobVerb::Edit(Edit { priority: Some(5), ..Edit::default() });
     rig.verb(numbers[1], raise).await;
     check_drained(rig, &[urgent, numbers[1], numbers[0], numbers[2]]).await;
 }
 
 pub async fn what_gets_another_payload_keeps_its_place(rig: &Rig) {
     let numbers = rig.add_many("q", 3).await;
-    let edit = Edit { payload: Some("new".into()), priority: None };
+    let edit = Edit { payload: Some("new".into()), ..Edit::default() };
     rig.verb(numbers[0], JobVerb::Edit(edit)).await;
     check_drained(rig, &numbers).await;
 }

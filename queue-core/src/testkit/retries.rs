@@ -3,7 +3,9 @@
 
 use super::leases::short_leases;
 use super::rig::{Rig, failure};
-use crate::model::{Backoff, DeadReason, DelayCause, JobNumber, JobOptions, JobState, JobVerb, Outcome};
+use crate::model::{
+    Backoff, Command, DeadReason, DelayCause, Edit, JobNumber, JobOptions, JobState, JobVerb, Outcome, Word,
+};
 
 /// Attempts with a pause of 20 ms between them.
 pub(crate) fn attempts(attempts: u64) -> JobOptions {
@@ -167,4 +169,25 @@ pub async fn jitter_spreads(rig: &Rig) {
         pauses.insert(job.summary.at_ms.expect("due") - job.leases[0].ended_at_ms.expect("ended"));
     }
     assert!(pauses.len() > 5, "ten pauses took only these values: {pauses:?}");
+}
+
+pub async fn an_edit_that_retries_does_both_or_neither(rig: &Rig) {
+    let edit = |payload: &str, priority| Edit { payload: Some(payload.to_owned().into()), priority, retry: true };
+    let number = rig.add_with("q", attempts(1)).await;
+    let before = rig.job(number).await.payload;
+    let command = |edit| Command::Job { job: number.into(), verb: JobVerb::Edit(edit) };
+    let message = "job #1 is waiting; edit needs dead where it is also retried";
+    rig.check_refused(command(edit("early", None)), Word::State, message).await;
+    rig.fail(&rig.lease("q").await).await;
+    assert_eq!(rig.refused(command(edit("wrong", Some(1_001)))).await.word, Word::BadArg);
+    assert_eq!(rig.refused(command(Edit { retry: true, ..Edit::default() })).await.word, Word::BadArg);
+    let job = rig.job(number).await;
+    assert_eq!((job.summary.state, job.payload), (JobState::Dead, before));
+    assert_eq!(rig.verb(number, JobVerb::Edit(edit("mended", Some(7)))).await, JobState::Waiting);
+    let leased = rig.lease("q").await;
+    assert_eq!((&leased.payload[..], leased.attempt), (&b"mended"[..], 1));
+    let job = rig.job(number).await;
+    assert_eq!((job.summary.priority, job.round), (7, 2));
+    rig.complete(&leased).await;
+    rig.check_books().await;
 }

@@ -171,7 +171,7 @@ pub async fn a_search_beside_changes_skips_and_repeats_nothing_that_stays(rig: &
     let engine = rig.engine();
     let changes = tokio::spawn(async move {
         for &number in &gone {
-            let edit = Edit { payload: Some("a thimble".into()), priority: None };
+            let edit = Edit { payload: Some("a thimble".into()), ..Edit::default() };
             let verb = if number.0.is_multiple_of(4) { JobVerb::Edit(edit) } else { JobVerb::Remove { force: true } };
             let order = super::rig::order("q", 5);
             let leased = engine.lease_now(order).await.expect("leased");
@@ -203,7 +203,7 @@ pub async fn a_search_beside_changes_skips_and_repeats_nothing_that_stays(rig: &
 pub async fn a_search_sees_what_the_commands_before_it_did(rig: &Rig) {
     let number = add(rig, &[b"hay"]).await[0];
     let list = || Command::ListJobs { filter: with("needle"), cursor: None, limit: 10 };
-    let edit = Edit { payload: Some("needle".into()), priority: None };
+    let edit = Edit { payload: Some("needle".into()), ..Edit::default() };
     let remove = Command::Job { job: number.into(), verb: JobVerb::Remove { force: false } };
     let edit = Command::Job { job: number.into(), verb: JobVerb::Edit(edit) };
     let commands = vec![list(), edit, list(), remove, list()];

@@ -223,8 +223,8 @@ pub async fn a_queue_shows_how_long_its_oldest_job_has_waited(rig: &Rig) {
         since = oldest_waits(rig).await;
     }
     // Another priority is another place in line, and no other age.
-    rig.verb(waiting[0], JobVerb::Edit(Edit { payload: None, priority: Some(9) })).await;
-    rig.verb(waiting[1], JobVerb::Edit(Edit { payload: None, priority: Some(9) })).await;
+    rig.verb(waiting[0], JobVerb::Edit(Edit { priority: Some(9), ..Edit::default() })).await;
+    rig.verb(waiting[1], JobVerb::Edit(Edit { priority: Some(9), ..Edit::default() })).await;
     let mut now = 0;
     for (gone, oldest) in [(1, 0), (0, 2), (4, 2), (2, 3), (3, 5)] {
         rig.remove(waiting[gone]).await;

@@ -84,7 +84,7 @@ commands! {
         "Makes a delayed job waiting." verb::parse_promote;
     Administrative 4 "JOB.RESCHEDULE" " job (DELAY ms | AT ms) [QUEUE queue] [ACTOR actor] [REASON reason]"
         "Gives a waiting or delayed job another time." verb::parse_reschedule;
-    Administrative 2 "JOB.EDIT" " job [PAYLOAD payload] [PRIORITY n] [QUEUE queue] [ACTOR actor] [REASON reason]"
+    Administrative 2 "JOB.EDIT" " job [PAYLOAD payload] [PRIORITY n] [RETRY] [QUEUE queue] [ACTOR actor] [REASON reason]"
         "Changes a job's payload or priority." verb::parse_edit;
     Administrative 2 "JOB.CANCEL" " job [QUEUE queue] [ACTOR actor] [REASON reason]" "Calls a job off." verb::parse_cancel;
     Administrative 2 "JOB.RETRY" " job [QUEUE queue] [ACTOR actor] [REASON reason]"

@@ -55,6 +55,8 @@ pub(super) fn parse_edit(arguments: &mut Arguments<'_>, _: &mut OptionsCache) ->
             edit.payload = Some(Bytes::copy_from_slice(arguments.bytes("PAYLOAD")?));
         } else if is(word, "PRIORITY") {
             edit.priority = Some(arguments.signed("PRIORITY", -Limits::PRIORITY..=Limits::PRIORITY)?);
+        } else if is(word, "RETRY") {
+            edit.retry = true;
         } else {
             return job.take(word, arguments);
         }
@@ -98,6 +100,9 @@ pub(super) fn encode(job: &JobRef, verb: &JobVerb, context: &Context, out: &mut 
             }
             if let Some(priority) = edit.priority {
                 words.text("PRIORITY").owned(priority.to_string());
+            }
+            if edit.retry {
+                words.text("RETRY");
             }
         }
         JobVerb::Remove { force: true } => {

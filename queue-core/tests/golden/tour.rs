@@ -217,7 +217,11 @@ impl Rig {
         self.verb(promoted, JobVerb::Retry).await;
         self.verb(promoted, JobVerb::Reschedule(When::DelayMs(60_000))).await;
         self.verb(promoted, JobVerb::Reschedule(When::RunAtMs(BEGIN_MS + 30 * 86_400_000))).await;
-        self.verb(promoted, JobVerb::Edit(Edit { payload: Some("{\"new\":true}".into()), priority: Some(-5) })).await;
+        self.verb(
+            promoted,
+            JobVerb::Edit(Edit { payload: Some("{\"new\":true}".into()), priority: Some(-5), ..Edit::default() }),
+        )
+        .await;
         let cancelled = self.add(queue, "cancelled", JobOptions::default()).await;
         self.verb(cancelled, JobVerb::Cancel).await;
         let options = JobOptions { id: Some("removed".to_owned()), ..JobOptions::default() };

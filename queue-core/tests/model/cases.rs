@@ -226,7 +226,7 @@ fn a_bit_of_everything() -> Store {
         settle(3, Outcome::Release),
         verb(by_id("x2"), JobVerb::Promote),
         verb(by_id("x2"), JobVerb::Reschedule(When::DelayMs(50_000))),
-        verb(by_id("x4"), JobVerb::Edit(Edit { payload: Some("2".into()), priority: Some(3) })),
+        verb(by_id("x4"), JobVerb::Edit(Edit { payload: Some("2".into()), priority: Some(3), ..Edit::default() })),
         verb(by_id("x5"), JobVerb::Cancel),
         verb(by_id("x5"), JobVerb::Retry),
         verb(by_id("x5"), JobVerb::Remove { force: false }),

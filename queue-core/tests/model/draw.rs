@@ -219,11 +219,12 @@ impl Draw {
     }
 
     fn change_verb(&mut self, now: Now) -> JobVerb {
-        match self.below(4) {
+        match self.below(5) {
             0 => JobVerb::Reschedule(When::DelayMs(self.pick(&[0, 1, 500, DAY_MS]))),
             1 => JobVerb::Reschedule(When::RunAtMs(now.wall + self.pick(&[0, 1, 500, DAY_MS]) - 1)),
-            2 => JobVerb::Edit(Edit { payload: Some(self.bytes()), priority: self.maybe(2, &[0, 1]) }),
-            _ => JobVerb::Edit(Edit { payload: None, priority: Some(self.pick(&[-1, 0, 1, 2])) }),
+            2 => JobVerb::Edit(Edit { payload: Some(self.bytes()), priority: self.maybe(2, &[0, 1]), retry: false }),
+            3 => JobVerb::Edit(Edit { payload: Some(self.bytes()), priority: self.maybe(2, &[0, 1]), retry: true }),
+            _ => JobVerb::Edit(Edit { payload: None, priority: Some(self.pick(&[-1, 0, 1, 2])), retry: false }),
         }
     }
 

@@ -12,6 +12,7 @@ impl JobVerb {
         match self {
             Self::Promote => "delayed",
             Self::Reschedule(_) => "waiting or delayed",
+            Self::Edit(Edit { retry: true, .. }) => "dead where it is also retried",
             Self::Edit(_) => "waiting, delayed, waiting-children or dead",
             Self::Cancel => "waiting, delayed, active, waiting-children or cancelled",
             Self::Retry => "completed, dead or cancelled",
@@ -25,6 +26,7 @@ impl JobVerb {
         match self {
             Self::Promote => state == S::Delayed,
             Self::Reschedule(_) => matches!(state, S::Waiting | S::Delayed),
+            Self::Edit(Edit { retry: true, .. }) => state == S::Dead,
             Self::Edit(_) => matches!(state, S::Waiting | S::Delayed | S::WaitingChildren | S::Dead),
             Self::Cancel => !matches!(state, S::Completed | S::Dead),
             Self::Retry => state.is_done(),
@@ -71,23 +73,29 @@ impl Machine {
                 };
                 self.emit(now, sink, &Event::Rescheduled { number, due, by });
             }
-            JobVerb::Edit(Edit { payload, priority }) => {
+            JobVerb::Edit(Edit { payload, priority, retry }) => {
                 let priority = priority.map(|priority| priority as i16).filter(|&priority| priority != row.priority);
                 let event = Event::Edited { number, priority, rank: back, by, payload: payload.as_deref() };
                 if priority.is_some() || payload.is_some() {
                     self.emit(now, sink, &event);
                 }
+                if *retry {
+                    self.retry(now, by, number, sink);
+                }
             }
             JobVerb::Cancel => self.cancel(now, by, number, sink),
-            JobVerb::Retry => {
-                let expires_at = self.expires_again(now, row);
-                self.emit(now, sink, &Event::Retried { number, rank: back, expires_at, by });
-            }
+            JobVerb::Retry => self.retry(now, by, number, sink),
             JobVerb::Remove { .. } => {
                 let remember_until = self.remember_until(now, row);
                 self.emit(now, sink, &Event::Removed { number, remember_until, by });
             }
         }
+    }
+
+    fn retry(&mut self, now: Now, by: By<'_>, number: JobNumber, sink: &mut impl Sink) {
+        let row = self.rows.get(number.0).expect("a job that was found is there");
+        let (rank, expires_at) = (self.queues[row.queue as usize].back, self.expires_again(now, row));
+        self.emit(now, sink, &Event::Retried { number, rank, expires_at, by });
     }
 
     fn cancel(&mut self, now: Now, by: By<'_>, number: JobNumber, sink: &mut impl Sink) {
@@ -122,10 +130,10 @@ fn check_values(verb: &JobVerb) -> Result<(), Error> {
             let allowed = "milliseconds since 1970 as an integer from 0 to 253402300799999 (the end of the year 9999)";
             Err(Error::bad_arg("run_at_ms", at, allowed))
         }
-        JobVerb::Edit(Edit { payload: None, priority: None }) => {
+        JobVerb::Edit(Edit { payload: None, priority: None, .. }) => {
             Err(Error::bad_arg("edit", "", "a payload, a priority, or both"))
         }
-        JobVerb::Edit(Edit { payload, priority }) => {
+        JobVerb::Edit(Edit { payload, priority, .. }) => {
             check_bytes("payload", payload.as_ref().map_or(0, bytes::Bytes::len), Limits::PAYLOAD_BYTES)?;
             priority.map_or(Ok(0), check_priority).map(drop)
         }

@@ -101,8 +101,8 @@ fn verb() -> impl Strategy<Value = JobVerb> {
         Just(JobVerb::Promote),
         (0..=Limits::DURATION_MS).prop_map(|ms| JobVerb::Reschedule(When::DelayMs(ms))),
         any::<u64>().prop_map(|ms| JobVerb::Reschedule(When::RunAtMs(ms))),
-        (maybe(bytes()), maybe(-Limits::PRIORITY..=Limits::PRIORITY))
-            .prop_map(|(payload, priority)| JobVerb::Edit(Edit { payload, priority })),
+        (maybe(bytes()), maybe(-Limits::PRIORITY..=Limits::PRIORITY), any::<bool>())
+            .prop_map(|(payload, priority, retry)| JobVerb::Edit(Edit { payload, priority, retry })),
         Just(JobVerb::Cancel),
         Just(JobVerb::Retry),
         any::<bool>().prop_map(|force| JobVerb::Remove { force }),

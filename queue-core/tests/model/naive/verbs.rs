@@ -46,7 +46,7 @@ impl Model {
             JobVerb::Promote => job.wait_at(queue.next_back()),
             JobVerb::Reschedule(When::DelayMs(ms)) => job.delay(Due::Steady(now + ms), DelayCause::Scheduled),
             JobVerb::Reschedule(When::RunAtMs(at)) => job.delay(Due::Wall(*at), DelayCause::Scheduled),
-            JobVerb::Edit(Edit { payload, priority }) => {
+            JobVerb::Edit(Edit { payload, priority, retry }) => {
                 if let Some(payload) = payload {
                     job.payload = payload.to_vec();
                 }
@@ -55,6 +55,9 @@ impl Model {
                     if job.state == JobState::Waiting {
                         job.place = queue.next_back();
                     }
+                }
+                if *retry {
+                    self.carry_out(number, &JobVerb::Retry);
                 }
             }
             JobVerb::Cancel => match job.state {
@@ -117,6 +120,7 @@ fn allowed(verb: &JobVerb, state: JobState) -> bool {
     match verb {
         JobVerb::Promote => state == Delayed,
         JobVerb::Reschedule(_) => [Waiting, Delayed].contains(&state),
+        JobVerb::Edit(Edit { retry: true, .. }) => state == Dead,
         JobVerb::Edit(_) => [Waiting, Delayed, Dead].contains(&state),
         JobVerb::Cancel => [Waiting, Delayed, Active, Cancelled].contains(&state),
         JobVerb::Retry => [Completed, Dead, Cancelled].contains(&state),
