@@ -118,7 +118,7 @@ REQUESTS = [
     (["QUEUE.SET", "q", '{"attempts":3,"stalls":-1}'], "BADARG", ["stalls is -1", "from 0 to 10000"]),
     (["QUEUE.PAUSE", "q", "REASON", "x" * 1_001], "BADARG", ["reason is 1001 bytes", "at most 1000 bytes"]),
     (["OPERATION.START", "explode", "{}"], "BADARG", ["verb is explode", "promote, cancel, retry or remove"]),
-    (["OPERATION.GET", "99"], "NOJOB", ["no operation 99"]),
+    (["OPERATION.GET", "99"], "NOOPERATION", ["no operation 99"]),
     (["JOB.RESCHEDULE", "{waiting}", "DELAY", "soon"], "BADARG", ["DELAY is soon", "an integer from 0"]),
     (["JOB.EDIT", "{waiting}"], "BADARG", ["edit is empty", "a payload, a priority, or both"]),
     (["CLIENT", "NOPE"], "ERR", ["unknown subcommand 'NOPE'", "CLIENT HELP"]),

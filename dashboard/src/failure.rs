@@ -72,6 +72,8 @@ fn title(word: Word) -> &'static str {
         Word::NoJob => "No such job",
         Word::NoQueue => "No such queue",
         Word::NoWorker => "No such worker",
+        Word::NoOperation => "No such operation",
+        Word::NoFailure => "No such error",
         Word::State | Word::Stale => "Not in this state",
         Word::Full => "There is no room",
         Word::Unknown => "The outcome is unknown",
@@ -95,6 +97,10 @@ pub(crate) fn advice(word: Word) -> &'static str {
         }
         Word::NoQueue => "Look at the list of queues for its name.",
         Word::NoWorker => "It may have stopped meanwhile, or gone by another name: look at the list of workers.",
+        Word::NoOperation => "Operations that ended long ago are forgotten. Look at the list of those that are kept.",
+        Word::NoFailure => {
+            "Failures that lie far back are forgotten. Look at the list of errors for those that are kept."
+        }
         Word::State | Word::Stale => "Nothing was changed. The job may have gone on meanwhile: look at it again.",
         Word::Full => "Make room on the disk or in memory, or remove jobs; then try again.",
         Word::Unknown => "It may or may not have happened. Look whether it did before you try again.",

@@ -108,9 +108,11 @@ impl From<Unwritten> for Failure {
 pub(crate) const fn hint(word: Word) -> &'static str {
     match word {
         Word::BadArg => "nothing was changed; what a command takes: longshore COMMAND --help",
-        Word::NoJob => "list them: longshore job list, longshore operation list; an id may need --queue",
+        Word::NoJob => "list them: longshore job list; an id may need --queue",
         Word::NoQueue => "list them: longshore queue list",
         Word::NoWorker => "list them: longshore worker list",
+        Word::NoOperation => "list them: longshore operation list",
+        Word::NoFailure => "list them: longshore error list",
         Word::State => "nothing was changed; look at it: longshore job show JOB, longshore operation list",
         Word::Stale => "the job was handed out again since; look at it: longshore job show JOB",
         Word::Full => "nothing was changed; make room and try again, what takes it: longshore stats",

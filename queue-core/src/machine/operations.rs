@@ -139,7 +139,7 @@ impl Machine {
         operation: u64,
         sink: &mut impl Sink,
     ) -> Result<Reply, Error> {
-        let running = self.operations.get(&operation).ok_or_else(|| no_operation(operation))?.is_running();
+        let running = self.operations.get(&operation).ok_or_else(|| Error::no_operation(operation))?.is_running();
         if !running {
             return Err(Error::new(Word::State, format!("operation {operation} has ended; cancel needs running")));
         }
@@ -148,7 +148,7 @@ impl Machine {
     }
 
     pub(super) fn show_operation(&self, operation: u64) -> Result<Reply, Error> {
-        let found = self.operations.get(&operation).ok_or_else(|| no_operation(operation))?;
+        let found = self.operations.get(&operation).ok_or_else(|| Error::no_operation(operation))?;
         Ok(Reply::Operation(Box::new(self.view(operation, found))))
     }
 
@@ -264,8 +264,4 @@ impl Machine {
             _ => unreachable!("an operation's event"),
         }
     }
-}
-
-fn no_operation(operation: u64) -> Error {
-    Error::new(Word::NoJob, format!("no operation {operation}: it never existed, or ended long ago"))
 }

@@ -16,12 +16,16 @@ use super::{JobNumber, JobState};
 pub enum Word {
     /// A field has a value that is not allowed.
     BadArg,
-    /// No such job (or operation).
+    /// No such job.
     NoJob,
     /// No such queue.
     NoQueue,
     /// No such worker.
     NoWorker,
+    /// No such operation.
+    NoOperation,
+    /// No failures of such a fingerprint.
+    NoFailure,
     /// The job, queue or operation is not in a state that allows this.
     State,
     /// The lease token is not the newest of its job.
@@ -50,11 +54,13 @@ pub enum Word {
 
 impl Word {
     /// Every word, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::BadArg,
         Self::NoJob,
         Self::NoQueue,
         Self::NoWorker,
+        Self::NoOperation,
+        Self::NoFailure,
         Self::State,
         Self::Stale,
         Self::Full,
@@ -76,6 +82,8 @@ impl Word {
             Self::NoJob => "NOJOB",
             Self::NoQueue => "NOQUEUE",
             Self::NoWorker => "NOWORKER",
+            Self::NoOperation => "NOOPERATION",
+            Self::NoFailure => "NOFAILURE",
             Self::State => "STATE",
             Self::Stale => "STALE",
             Self::Full => "FULL",
@@ -108,7 +116,7 @@ impl Word {
     /// The exit code of the command line.
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::NoJob | Self::NoQueue | Self::NoWorker => 3,
+            Self::NoJob | Self::NoQueue | Self::NoWorker | Self::NoOperation | Self::NoFailure => 3,
             Self::Loading | Self::Unreachable => 4,
             Self::Unknown => 5,
             Self::Timeout => 7,
@@ -122,13 +130,13 @@ impl Word {
             Self::BadArg | Self::Err => 400,
             Self::NoAuth => 401,
             Self::NoPerm => 403,
-            Self::NoJob | Self::NoQueue | Self::NoWorker => 404,
             Self::State | Self::Stale => 409,
             Self::Trimmed => 410,
             Self::Unsupported => 501,
             Self::Unknown | Self::Loading | Self::Unreachable => 503,
             Self::Timeout => 504,
             Self::Full => 507,
+            Self::NoJob | Self::NoQueue | Self::NoWorker | Self::NoOperation | Self::NoFailure => 404,
         }
     }
 }
@@ -185,9 +193,17 @@ impl Error {
         Self::new(Word::NoWorker, format!("no worker {}: none of this name has beaten lately", cut(worker, 64)))
     }
 
-    /// No failures of this fingerprint.
+    /// `NOOPERATION` for its number.
+    pub fn no_operation(operation: impl fmt::Display) -> Self {
+        Self::new(Word::NoOperation, format!("no operation {operation}: it never existed, or ended long ago"))
+    }
+
+    /// `NOFAILURE` for a fingerprint.
     pub fn no_failure(fingerprint: &str) -> Self {
-        Self::new(Word::NoJob, format!("no failures {}: none were like that, or too long ago", cut(fingerprint, 200)))
+        Self::new(
+            Word::NoFailure,
+            format!("no failures {}: none were like that, or too long ago", cut(fingerprint, 200)),
+        )
     }
 
     /// `STATE`: the job is in `state`; `verb` needs one of `needs`.

@@ -202,7 +202,7 @@ pub async fn an_operation_that_never_was_is_refused(rig: &Rig) {
         Command::CancelOperation { operation: OperationNumber(77) },
     ] {
         let error = rig.refused(command).await;
-        assert_eq!(error.word, Word::NoJob);
+        assert_eq!(error.word, Word::NoOperation);
         assert!(error.message.contains("77"), "{error}");
     }
 }

@@ -281,7 +281,7 @@ pub async fn groups_of_failures_are_ordered_and_paged(rig: &Rig) {
 pub async fn failures_that_are_not_there_are_refused(rig: &Rig) {
     let show = Command::ShowFailure { fingerprint: "exit: nothing".into() };
     let message = "no failures exit: nothing: none were like that, or too long ago";
-    rig.check_refused(show, Word::NoJob, message).await;
+    rig.check_refused(show, Word::NoFailure, message).await;
     let list = |filter, cursor: Option<&str>, limit| Command::ListFailures {
         filter,
         order: FailureOrder::Last,
