@@ -9,6 +9,7 @@ use queue_core::model::{Error, Series};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Gate, Hosts};
+use crate::crew::Look;
 use crate::figures::Figures;
 use crate::kept::Kept;
 use crate::live::Live;
@@ -28,6 +29,8 @@ pub(crate) struct App {
     /// What happened over time, as charts show it.
     pub(crate) series: Kept<Wanted, Series>,
     pub(crate) figures: Figures,
+    /// Who serves what.
+    pub(crate) crew: Look,
     /// Ends streams, so that a stop does not wait for those who watch.
     pub(crate) stop: CancellationToken,
     clock: SystemClock,
@@ -45,9 +48,9 @@ impl App {
         let hosts = Hosts::new(&config.hosts, &config.listen)?;
         let gate = Gate::new(config)?;
         let engine = redact::without(&config.redact, engine)?;
-        let (live, figures, clock) = (Live::default(), Figures::default(), SystemClock::default());
-        let series = Kept::new(SERIES.0, SERIES.1);
-        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, figures, stop, clock }))
+        let (live, figures, crew) = (Live::default(), Figures::default(), Look::default());
+        let (series, clock) = (Kept::new(SERIES.0, SERIES.1), SystemClock::default());
+        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, figures, crew, stop, clock }))
     }
 
     /// The wall clock, milliseconds since the Unix epoch.

@@ -10,6 +10,7 @@ mod access;
 mod app;
 mod assets;
 mod config;
+mod crew;
 pub mod daemon;
 mod encoding;
 mod failure;

@@ -11,7 +11,7 @@ use crate::access::Role;
 use crate::app::App;
 use crate::live::Topic;
 use crate::pages::job_actions;
-use crate::view::{bytes as shown, jobs, queues, state, time};
+use crate::view::{bytes as shown, jobs, many, queues, state, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
@@ -79,7 +79,7 @@ fn live(app: &App, role: Role, job: &Job, log: &LogPage, now_ms: u64) -> Markup 
 }
 
 fn text(value: &[u8]) -> Markup {
-    std::str::from_utf8(value).map_or_else(|_| html! { (value.len()) " bytes that are no text" }, shown::marked)
+    std::str::from_utf8(value).map_or_else(|_| html! { "no text, " (many(value.len() as u64, "byte")) }, shown::marked)
 }
 
 fn facts(app: &App, job: &Job, now_ms: u64) -> Markup {

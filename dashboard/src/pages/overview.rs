@@ -1,15 +1,14 @@
 //! `/`: what needs attention, and every queue with its counts.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Error, FailureGroup, QueueView, WorkerState, WorkerView};
+use queue_core::model::{Error, FailureGroup, QueueView};
 
 use crate::app::App;
+use crate::crew::Crew;
 use crate::live::Topic;
 use crate::pages::errors;
-use crate::view::{self, bytes, many, time};
+use crate::view::{self, bytes, count, many, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
 /// Most queues that the overview shows.
@@ -30,10 +29,10 @@ pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
     let page = app.engine.queues(None, QUEUES).await?;
     let lately = view::queues::activity(app, None, QUEUES).await?;
     let failures = errors::worst(app).await?;
-    let workers = app.engine.all_workers().await?;
+    let crew = Crew::of(app).await?;
     let queues = page.queues;
     Ok(html! {
-        (attention(app, &queues, &workers, &failures))
+        (attention(app, &queues, &crew, &failures))
         section {
             h2 { "Queues" }
             @if queues.is_empty() {
@@ -45,11 +44,9 @@ pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
 }
 
 /// What somebody should look at, worst first.
-fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView], failures: &[FailureGroup]) -> Markup {
-    let leasing = workers.iter().filter(|worker| worker.state == WorkerState::Running);
-    let served: BTreeSet<_> = leasing.flat_map(|worker| &worker.queues).collect();
-    let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !served.contains(&queue.queue);
-    let slow = |queue: &&QueueView| queue.oldest_waiting_ms.unwrap_or(0) >= LONG_MS && served.contains(&queue.queue);
+fn attention(app: &App, queues: &[QueueView], crew: &Crew, failures: &[FailureGroup]) -> Markup {
+    let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !crew.takes_from(&queue.queue);
+    let slow = |queue: &&QueueView| queue.oldest_waiting_ms.unwrap_or(0) >= LONG_MS && crew.takes_from(&queue.queue);
     let dead = |queue: &&QueueView| queue.counts.dead > 0;
     let paused = |queue: &&QueueView| queue.paused;
     let item = |queue: &QueueView, state: &str, text: String| {
@@ -63,7 +60,7 @@ fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView], failures: 
                 h2 { "Needs attention" }
                 ul {
                     @for queue in queues.iter().filter(unserved) {
-                        (item(queue, "waiting", format!("no worker serves it, and {} waiting", are(queue.counts.waiting))))
+                        (item(queue, "waiting", format!("{}, and {} waiting", nobody(crew), are(queue.counts.waiting))))
                     }
                     @for queue in queues.iter().filter(slow) {
                         (item(queue, "waiting", format!("its oldest job has waited {}",
@@ -80,6 +77,14 @@ fn attention(app: &App, queues: &[QueueView], workers: &[WorkerView], failures: 
                 }
             }
         }
+    }
+}
+
+/// That no worker takes jobs from a queue, as far as was looked.
+fn nobody(crew: &Crew) -> String {
+    match crew.all {
+        true => "no worker serves it".to_owned(),
+        false => format!("none of the first {} workers by name serves it", count(crew.len() as u64)),
     }
 }
 

@@ -7,18 +7,22 @@ use queue_core::model::{Effective, Error, QueueView, WorkerView, typed};
 use super::{queue_actions, series, workers};
 use crate::access::Role;
 use crate::app::App;
+use crate::crew::Crew;
 use crate::live::Topic;
 use crate::view::state::{self, LOOKS};
 use crate::view::{bytes, count, many, queues, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
+/// Most workers that a queue's page names.
+const WORKERS: usize = 50;
+
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let name = visit.segment("queue");
     let view = visit.app.engine.queue(name).await?;
-    let workers = visit.app.engine.all_workers().await?;
+    let crew = Crew::of(&visit.app).await?;
     let body = html! {
         h1 { "Queue " (bytes::marked(name)) }
-        div #queue data-test-live="queue" { (live(&visit.app, &view, &workers, visit.now_ms)) }
+        div #queue data-test-live="queue" { (live(&visit.app, &view, &crew, visit.now_ms)) }
         (series::section(visit).await?)
         (queue_actions::pause_form(visit, &view))
         (queue_actions::bulk_links(visit, name))
@@ -34,10 +38,10 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
 /// What is kept up to date.
 pub(crate) async fn region(app: &App, queue: &str) -> Result<Markup, Error> {
     let view = app.engine.queue(queue).await?;
-    Ok(live(app, &view, &app.engine.all_workers().await?, app.now_ms()))
+    Ok(live(app, &view, &*Crew::of(app).await?, app.now_ms()))
 }
 
-fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Markup {
+fn live(app: &App, view: &QueueView, crew: &Crew, now_ms: u64) -> Markup {
     html! {
         @if view.paused {
             p { (state::paused(None)) " " (bytes::marked(view.pause_reason.as_deref().unwrap_or("no reason was given"))) }
@@ -58,27 +62,31 @@ fn live(app: &App, view: &QueueView, workers: &[WorkerView], now_ms: u64) -> Mar
                 div { dt { "oldest waits" } dd { (time::took(ms / 1_000 * 1_000)) } }
             }
         }
-        (serving(app, workers.iter().filter(|worker| worker.queues.contains(&view.queue)), now_ms))
+        (serving(app, crew, &view.queue, now_ms))
     }
 }
 
 /// Who serves the queue.
-fn serving<'w>(app: &App, workers: impl Iterator<Item = &'w WorkerView>, now_ms: u64) -> Markup {
-    let mut workers = workers.peekable();
+fn serving(app: &App, crew: &Crew, queue: &str, now_ms: u64) -> Markup {
+    let workers = crew.serving(queue);
+    let more = workers.len().saturating_sub(WORKERS) as u64;
     html! {
         section {
             h2 { "Workers" }
-            @if workers.peek().is_none() {
+            @if !crew.all {
+                p.warn { "Only the first " (count(crew.len() as u64)) " workers by name were looked at: others may serve it, too." }
+            } @else if workers.is_empty() {
                 p.dim data-test-empty { "No worker serves this queue. " code { "longshore-worker" } " starts one." }
             }
             ul.plain {
-                @for WorkerView { worker, state, leases, concurrency, beat_at_ms, .. } in workers {
+                @for WorkerView { worker, state, leases, concurrency, beat_at_ms, .. } in workers.into_iter().take(WORKERS) {
                     li data-test-worker=(worker) {
                         a href=(app.url(&workers::path(worker))) { (bytes::marked(worker)) } " is " (state) ": " (many(*leases, "job"))
                         " of " (concurrency) " at once, heard of " (time::ago(*beat_at_ms, now_ms))
                     }
                 }
             }
+            @if more > 0 { p { "and " (many(more, "other")) "; " a href=(app.url("/workers")) { "all workers" } } }
         }
     }
 }

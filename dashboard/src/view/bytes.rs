@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 use serde_json::value::RawValue;
 
-use super::count;
+use super::{count, many};
 
 /// Longest text that a page shows at once, bytes.
 pub(crate) const SHOWN: usize = 64 << 10;
@@ -31,7 +31,7 @@ pub(crate) struct Place<'a> {
 pub(crate) fn value(bytes: &[u8], place: &Place<'_>) -> Markup {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return html! {
-            p.dim data-test-bytes=(place.what) { (count(bytes.len() as u64)) " bytes that are no text. " (download(place)) }
+            p.dim data-test-bytes=(place.what) { "No text: " (many(bytes.len() as u64, "byte")) ". " (download(place)) }
         };
     };
     let cut = text.len() > SHOWN && !place.whole;
@@ -44,7 +44,7 @@ pub(crate) fn value(bytes: &[u8], place: &Place<'_>) -> Markup {
     html! {
         pre.bytes data-test-bytes=(place.what) tabindex="0" { (marked(shown)) }
         p.dim {
-            (count(bytes.len() as u64)) " bytes"
+            (many(bytes.len() as u64, "byte"))
             @if formatted.is_some() { ", indented here; nothing else is changed" }
             @if cut { ", the first " (count(shown.len() as u64)) " shown. "
                 a href=(place.all) data-test-whole=(place.what) { "Show all" } }
@@ -236,6 +236,6 @@ mod tests {
         let cut = value(text.as_bytes(), &place(false)).into_string();
         assert!(cut.len() < 6_000 && cut.contains("Show all") && cut.contains("80,000 bytes"), "{cut}");
         assert!(value(text.as_bytes(), &place(true)).into_string().contains(&text));
-        assert!(value(b"\xff", &place(false)).into_string().contains("1 bytes that are no text"));
+        assert!(value(b"\xff", &place(false)).into_string().contains("No text: 1 byte. "));
     }
 }

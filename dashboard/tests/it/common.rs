@@ -68,6 +68,12 @@ impl Desk {
         Self { engine, router, stop }
     }
 
+    /// Another dashboard over an engine.
+    pub(crate) fn over(engine: &Arc<dyn Engine>) -> Router {
+        let stop = CancellationToken::new();
+        dashboard::router(&Config::default(), Arc::clone(engine), stop).expect("a sound configuration")
+    }
+
     /// Asks as a browser does from a page of ours: whatever of that is not said is added.
     pub(crate) async fn ask(&self, mut request: Request<Body>) -> Answer {
         let headers = request.headers_mut();

@@ -1,7 +1,7 @@
 //! The pages: what each shows of a store, and that what a job brought is text and exact.
 
 use queue_core::engine::EngineExt;
-use queue_core::model::{JobState, LogLine, LogSource, Outcome};
+use queue_core::model::{Beat, JobState, LogLine, LogSource, Outcome};
 
 use crate::common::Desk;
 
@@ -213,4 +213,32 @@ async fn queues_show_what_happened_lately() {
             "100 %",
         ]);
     }
+}
+
+#[tokio::test]
+async fn where_there_are_more_workers_than_are_looked_at_the_pages_say_so() {
+    let desk = Desk::new();
+    for queue in ["far", "near"] {
+        desk.add(queue, "n", b"{}").await;
+    }
+    let beat = async |at: usize, queue: &str| {
+        let beat = Beat { worker: format!("w{at:05}"), queues: vec![queue.to_owned()], ..Beat::default() };
+        desk.engine.beat(beat).await.expect("room");
+    };
+    for at in 0..5_000 {
+        beat(at, if at < 60 { "near" } else { "busy" }).await;
+    }
+    desk.page("/queues/near").await.has(&["w00049", "and 10 others"]).lacks("w00050").lacks("were looked at");
+    desk.page("/").await.has(&["far</a>: no worker serves it"]).lacks("near</a>: no worker");
+    // Another dashboard, which has not looked yet.
+    let desk = Desk { router: Desk::over(&desk.engine), ..desk };
+    desk.engine
+        .beat(Beat { worker: "w99999".into(), queues: vec!["far".into()], ..Beat::default() })
+        .await
+        .expect("room");
+    desk.page("/").await.has(&["far</a>: none of the first 5,000 workers by name serves it, and 1 job is waiting"]);
+    desk.page("/queues/far")
+        .await
+        .has(&["Only the first 5,000 workers by name were looked at"])
+        .lacks("No worker serves");
 }

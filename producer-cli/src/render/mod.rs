@@ -74,7 +74,7 @@ pub(crate) fn bytes(bytes: &[u8], max: usize) -> String {
             let start: String = safe(text).chars().take(max).collect();
             format!("{start}… ({} bytes; all of them: --json)", bytes.len())
         }
-        Err(_) => format!("{} bytes that are no text; all of them: --json", bytes.len()),
+        Err(_) => format!("no text, of {} B; all of it: --json", bytes.len()),
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(super::cut("a\x07b", 9), "a b");
         assert_eq!(super::cut("two\nlines", 9), "two…");
         assert_eq!(super::cut("ten letters", 5), "ten …");
-        assert_eq!(super::bytes(b"\xff\xfe", 9), "2 bytes that are no text; all of them: --json");
+        assert_eq!(super::bytes(b"\xff\xfe", 9), "no text, of 2 B; all of it: --json");
         assert_eq!(super::bytes(b"123456", 3), "123… (6 bytes; all of them: --json)");
     }
 }
