@@ -49,7 +49,7 @@ fn live(app: &App, view: &QueueView, crew: &Crew, now_ms: u64) -> Markup {
         dl.facts {
             @for look in LOOKS.iter().filter(|look| look.word != "waiting-children") {
                 div {
-                    dt { (look.badge()) }
+                    dt { (look.of_them().unwrap_or_default()) (look.badge()) }
                     dd data-test-count=(look.word) { a href=(queues::jobs(app, &view.queue, look.word)) {
                         (count(look.count(&view.counts)))
                     } }

@@ -53,7 +53,7 @@ pub(crate) fn table(app: &App, queues: &[QueueView], lately: &[Activity]) -> Mar
             table.rows data-test-queues {
                 thead { tr {
                     th { "Queue" }
-                    @for column in COLUMNS { th.number { (column) } }
+                    @for look in shown() { th.number { (look.of_them().unwrap_or_default()) (look.word) } }
                     th title="completed and failed attempts in the last five minutes, by 10 s" { "last 5 min" }
                     th.number.wide title="jobs enqueued a minute, over five minutes" { "in/min" }
                     th.number.wide title="jobs completed a minute, over five minutes" { "done/min" }
@@ -67,12 +67,17 @@ pub(crate) fn table(app: &App, queues: &[QueueView], lately: &[Activity]) -> Mar
     }
 }
 
+/// The looks that have a column.
+fn shown() -> impl Iterator<Item = &'static state::Look> {
+    LOOKS.iter().filter(|look| COLUMNS.contains(&look.word))
+}
+
 fn row(app: &App, view: &QueueView, lately: Option<&Activity>) -> Markup {
     html! {
         tr data-test-queue=(view.queue) {
             td { a href=(link(app, &view.queue)) { (bytes::marked(&view.queue)) }
                 @if view.paused { " " (state::paused(view.pause_reason.as_deref())) } }
-            @for look in LOOKS.iter().filter(|look| COLUMNS.contains(&look.word)) {
+            @for look in shown() {
                 @let number = look.count(&view.counts);
                 td.number.zero[number == 0] data-test-count=(look.word) {
                     @if number == 0 { "0" } @else { a href=(jobs(app, &view.queue, look.word)) { (count(number)) } }

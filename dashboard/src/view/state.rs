@@ -49,6 +49,11 @@ impl Look {
         (self.state, self.cause)
     }
 
+    /// What stands before the word beside the count of the whole state that this is a part of: the count has these, too.
+    pub(crate) const fn of_them(self) -> Option<&'static str> {
+        if self.cause.is_some() { Some("of them ") } else { None }
+    }
+
     /// How many jobs look like this.
     pub(crate) const fn count(self, counts: &QueueCounts) -> u64 {
         match self.cause {

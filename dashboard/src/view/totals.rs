@@ -18,8 +18,8 @@ pub(crate) fn bar(app: &App, stats: &Result<Stats, Error>) -> Markup {
                 ul.totals {
                     // No job waits for children before there are flows.
                     @for look in LOOKS.iter().filter(|look| look.word != "waiting-children" || look.count(&stats.counts) > 0) {
-                        li { a href=(link(look.word)) data-test-total=(look.word) {
-                            (look.icon()) " " b { (count(look.count(&stats.counts))) } " " (look.word)
+                        li.part[look.of_them().is_some()] { a href=(link(look.word)) data-test-total=(look.word) {
+                            (look.icon()) " " b { (count(look.count(&stats.counts))) } " " (look.of_them().unwrap_or_default()) (look.word)
                         } }
                     }
                 }
