@@ -49,8 +49,18 @@
     }
   }, 1000);
 
+  // The events stop at a button.
+  const pause = document.getElementById("pause");
+  if (pause) pause.hidden = false;
+  pause?.addEventListener("click", () => {
+    const paused = pause.getAttribute("aria-pressed") !== "true";
+    pause.setAttribute("aria-pressed", paused);
+    pause.textContent = paused ? "Go on" : "Pause";
+  });
+
   // A region holds still while something in it is selected or about to be done.
   const held = () => {
+    if (document.querySelector("#pause[aria-pressed=true], #events details[open]")) return true;
     const selection = document.getSelection();
     const region = (node) => (node?.nodeType === 1 ? node : node?.parentElement)?.closest("[data-test-live]");
     if (selection && !selection.isCollapsed && region(selection.anchorNode)) return true;

@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 
 use crate::access::Role;
 use crate::pages::{
-    assets, errors, events, job, job_actions, job_edit, job_forms, jobs, login, metrics, operations, overview, queue,
-    queue_actions, queues, series, theme, workers,
+    assets, errors, events, job, job_actions, job_edit, job_forms, jobs, live, login, metrics, operations, overview,
+    queue, queue_actions, queues, series, theme, workers,
 };
 use crate::visit::{Shown, Visit};
 
@@ -108,7 +108,8 @@ table! {
     POST "/workers/{worker}/resume" Operator workers::resume;
     GET "/workers/{worker}/stop" Operator workers::stop_form;
     POST "/workers/{worker}/stop" Operator workers::stop;
-    GET "/events" Viewer events::stream;
+    GET "/events" Viewer events::page;
+    GET "/live" Viewer live::stream;
     GET "/metrics" Viewer metrics::page;
     GET "/assets/{file}" Anyone assets::file;
     POST "/theme" Viewer theme::choose;

@@ -88,6 +88,7 @@ pub(crate) enum Nav {
     Dead,
     Errors,
     Workers,
+    Events,
     Operations,
 }
 

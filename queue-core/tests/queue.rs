@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use queue_core::engine::{Answer, Clock, Engine, EngineExt, LocalEngine, LocalOptions, ManualClock};
 use queue_core::model::{
-    Added, Backoff, BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobOptions,
-    JobRef, JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome, SettingsPatch, Word,
-    WorkerOrder, WorkerPage, WorkerView,
+    Added, Backoff, BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Figures, Job,
+    JobOptions, JobRef, JobState, LeaseOrder, LeaseRef, LeaseRequest, LeasedJob, NewJob, Orders, Outcome,
+    SettingsPatch, Word, WorkerOrder, WorkerPage, WorkerView,
 };
 use queue_core::{Queue, connect};
 
@@ -143,6 +143,9 @@ impl Engine for Lossy {
     }
     async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
         self.0.events(cursor, limit, wait_ms).await
+    }
+    async fn events_back(&self, back: EventsBack) -> Result<EventPage, Error> {
+        self.0.events_back(back).await
     }
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {
         self.0.beat(beat).await

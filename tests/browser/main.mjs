@@ -6,6 +6,7 @@ import { close, open, seen, used } from "./browser.mjs";
 import * as actions from "./actions.mjs";
 import * as charts from "./charts.mjs";
 import * as errors from "./errors.mjs";
+import * as events from "./events.mjs";
 import * as keys from "./keys.mjs";
 import * as live from "./live.mjs";
 import * as login from "./login.mjs";
@@ -25,7 +26,7 @@ describe("browser", () => {
   before(open);
   after(close);
   describe("all", { concurrency: AT_ONCE }, () => {
-    for (const part of [pages, charts, actions, errors, queues, search, keys, live, login, values, without, workers]) part.tests();
+    for (const part of [pages, charts, actions, errors, queues, search, keys, live, events, login, values, without, workers]) part.tests();
   });
   describe("alone", stopping.tests);
   // A part of the tests cannot use all there is.

@@ -29,11 +29,12 @@ const PAGES = {
   edit: `/jobs/${jobs.dead}/edit`,
   bulk: "/operations/new?verb=retry&q=state:dead+queue:invoices",
   operations: "/operations",
+  events: "/events",
   workers: "/workers",
   worker: "/workers/worker-1",
 };
 // The other forms look as the one for an edit does; files and streams are no pages.
-const OTHERS = /^\/(assets|events|login|operations\/\{|jobs\/\{job\}\/(payload|result|reschedule|cancel|duplicate|remove)|queues\/.*\/series|workers\/.*\/stop)/;
+const OTHERS = /^\/(assets|live|login|operations\/\{|jobs\/\{job\}\/(payload|result|reschedule|cancel|duplicate|remove)|queues\/.*\/series|workers\/.*\/stop)/;
 
 async function main() {
   const shown = new Set(Object.values(PAGES).map((path) => routeOf("GET", path.split("?")[0])));

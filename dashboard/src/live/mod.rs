@@ -4,6 +4,7 @@
 //! only of what changed. The id of an update names what the page has of each topic, so that a page that comes back is
 //! sent only what it lacks, also by a dashboard that was started meanwhile.
 
+mod feed;
 mod topic;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::access::Role;
 use crate::app::App;
+pub(crate) use feed::{EventFilter, Feed, Found, ROWS, Ran, Row, Seen, find};
 pub(crate) use topic::Topic;
 
 /// Between two looks at one region.
@@ -35,6 +37,8 @@ type Key = (Topic, Role);
 /// The topics that somebody watches.
 #[derive(Default)]
 pub(crate) struct Live {
+    /// The one reader of the feed.
+    pub(crate) feed: Feed,
     watched: Mutex<HashMap<Key, Arc<watch::Sender<Fragment>>>>,
 }
 

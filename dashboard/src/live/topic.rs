@@ -9,10 +9,11 @@ use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{Error, JobNumber, OperationNumber, is_name};
 
+use super::EventFilter;
 use crate::access::Role;
 use crate::app::App;
-use crate::pages::{errors, job, operations, overview, queue, workers};
-use crate::query::{name_of, segment};
+use crate::pages::{errors, events, job, operations, overview, queue, workers};
+use crate::query::{Query, name_of, segment};
 use crate::view::totals;
 
 /// A region of pages.
@@ -30,6 +31,8 @@ pub(crate) enum Topic {
     Errors,
     /// One cause of failures.
     Error(String),
+    /// What happens, as far as it passes a filter.
+    Events(EventFilter),
     /// Who works.
     Workers,
     /// What one worker runs.
@@ -45,6 +48,7 @@ impl fmt::Display for Topic {
             Self::Overview => f.write_str("overview"),
             Self::Errors => f.write_str("errors"),
             Self::Error(fingerprint) => write!(f, "error:{}", segment(fingerprint)),
+            Self::Events(filter) => write!(f, "events:{}", segment(&filter.query().to_string())),
             Self::Workers => f.write_str("workers"),
             Self::Worker(worker) => write!(f, "worker:{}", segment(worker)),
             Self::Queue(queue) => write!(f, "queue:{}", segment(queue)),
@@ -56,8 +60,7 @@ impl fmt::Display for Topic {
 
 impl Topic {
     /// How topics are written.
-    pub(crate) const FORMS: &str =
-        "totals, overview, errors, error:FINGERPRINT, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
+    pub(crate) const FORMS: &str = "totals, overview, errors, error:FINGERPRINT, events:FILTER, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
@@ -69,6 +72,9 @@ impl Topic {
                 _ => None,
             },
             Some(("error", text)) => Some(Self::Error(text_of(text)?)),
+            Some(("events", filter)) => {
+                EventFilter::of(&Query::parse(text_of(filter)?.as_bytes())).ok().map(Self::Events)
+            }
             Some(("queue", name)) => Some(Self::Queue(decoded(name)?)),
             Some(("worker", name)) => Some(Self::Worker(decoded(name)?)),
             Some(("job", number)) => number.parse().ok().map(|number| Self::Job(JobNumber(number))),
@@ -85,6 +91,7 @@ impl Topic {
             Self::Queue(queue) => ("queue", queue::region(app, queue).await),
             Self::Errors => ("errors", errors::region(app, role).await),
             Self::Error(fingerprint) => ("error", errors::one_region(app, fingerprint).await),
+            Self::Events(filter) => ("events", events::region(app, filter).await),
             Self::Workers => ("workers", workers::region(app).await),
             Self::Worker(worker) => ("worker", workers::one_region(app, worker, role).await),
             Self::Operation(number) => ("operation", operations::region(app, *number, role).await),
@@ -134,6 +141,8 @@ mod tests {
             Topic::Error("exit: no, \"Q\" at N/X".into()),
             Topic::Queue("a,b=c:ä/..".into()),
             Topic::Queue("..".into()),
+            Topic::Events(EventFilter::default()),
+            Topic::Events(EventFilter::of(&Query::parse(b"queue=a,b%26&job=7&event=failures")).expect("a filter")),
             Topic::Job(JobNumber(42)),
             Topic::Operation(OperationNumber(7)),
         ] {

@@ -10,7 +10,7 @@ use queue_core::model::{EndedLease, Error, Job, JobNumber, LeaseOutcome, LogPage
 use crate::access::Role;
 use crate::app::App;
 use crate::live::Topic;
-use crate::pages::job_actions;
+use crate::pages::{events, job_actions};
 use crate::view::{bytes as shown, jobs, many, queues, state, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
@@ -21,6 +21,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let body = html! {
         h1 { "Job " (number) }
         div #job data-test-live="job" { (live(&visit.app, visit.access.role, &job, &log, visit.now_ms)) }
+        p { (events::link(&visit.app, "job", &number.0.to_string())) }
         section { h2 { "Payload" } (shown::value(&job.payload, &place(&visit.app, &job, "payload", visit.query.get("whole") == Some("payload")))) }
         @if !job.headers.is_empty() {
             section { h2 { "Headers" } dl.facts {

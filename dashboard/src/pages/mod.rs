@@ -8,6 +8,7 @@ pub(crate) mod job_actions;
 pub(crate) mod job_edit;
 pub(crate) mod job_forms;
 pub(crate) mod jobs;
+pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod metrics;
 pub(crate) mod operations;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{Effective, Error, QueueView, WorkerView, typed};
 
-use super::{queue_actions, series, workers};
+use super::{events, queue_actions, series, workers};
 use crate::access::Role;
 use crate::app::App;
 use crate::crew::Crew;
@@ -24,6 +24,7 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
         h1 { "Queue " (bytes::marked(name)) }
         div #queue data-test-live="queue" { (live(&visit.app, &view, &crew, visit.now_ms)) }
         (series::section(visit).await?)
+        p { (events::link(&visit.app, "queue", name)) }
         (queue_actions::pause_form(visit, &view))
         (queue_actions::bulk_links(visit, name))
         section {

@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use queue_core::engine::{Answer, Engine};
 use queue_core::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobFilter, JobRef, JobSummary,
-    JobVerb, LeaseRequest, LeasedJob, LogPage, NewJob, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Figures, Job, JobFilter, JobRef,
+    JobSummary, JobVerb, LeaseRequest, LeasedJob, LogPage, NewJob, Orders, Reply, Word, WorkerOrder, WorkerPage,
+    WorkerView,
 };
 use serde_json::Value;
 
@@ -119,6 +120,10 @@ impl Redacting {
         }
     }
 
+    fn events(&self, page: &mut EventPage) {
+        page.events.iter_mut().for_each(|event| self.value(&mut event.detail));
+    }
+
     fn check(&self, command: &Command) -> Result<(), Error> {
         match command {
             Command::ListJobs { filter, .. } | Command::StartOperation { filter, .. } => searches(filter),
@@ -189,7 +194,13 @@ impl Engine for Redacting {
 
     async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error> {
         let mut page = self.engine.events(cursor, limit, wait_ms).await?;
-        page.events.iter_mut().for_each(|event| self.value(&mut event.detail));
+        self.events(&mut page);
+        Ok(page)
+    }
+
+    async fn events_back(&self, back: EventsBack) -> Result<EventPage, Error> {
+        let mut page = self.engine.events_back(back).await?;
+        self.events(&mut page);
         Ok(page)
     }
 

@@ -18,13 +18,14 @@ const HTMX: &str =
     r#"{"extensions":"sse","history":false,"includeIndicatorCSS":false,"mode":"same-origin","defaultSwap":"none"}"#;
 
 /// Name, path, and the key behind `g` that leads there.
-const NAV: [(Nav, &str, &str, &str); 7] = [
+const NAV: [(Nav, &str, &str, &str); 8] = [
     (Nav::Overview, "Overview", "/", "o"),
     (Nav::Queues, "Queues", "/queues", "q"),
     (Nav::Jobs, "Jobs", "/jobs", "j"),
     (Nav::Errors, "Errors", "/errors", "e"),
     (Nav::Dead, "Dead letters", "/dead", "d"),
     (Nav::Workers, "Workers", "/workers", "w"),
+    (Nav::Events, "Events", "/events", "v"),
     (Nav::Operations, "Operations", "/operations", "p"),
 ];
 
@@ -138,6 +139,6 @@ fn help() -> Markup {
 fn connection(app: &App, live: &[Topic]) -> Markup {
     let topics: Vec<_> = std::iter::once(&Topic::Totals).chain(live).map(Topic::to_string).collect();
     let query = crate::query::Query::default().with("topics", topics.join(","));
-    let path = app.url_with("/events", &query);
+    let path = app.url_with("/live", &query);
     html! { div #live hx-sse:connect=(path) hx-swap="none" data-test-live="connection" {} }
 }

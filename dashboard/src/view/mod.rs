@@ -3,6 +3,7 @@
 pub(crate) mod bytes;
 pub(crate) mod chart;
 pub(crate) mod diff;
+pub(crate) mod events;
 pub(crate) mod form;
 pub(crate) mod jobs;
 pub(crate) mod layout;

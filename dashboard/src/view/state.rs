@@ -67,6 +67,16 @@ impl Look {
         html! { span class=(format!("icon {}", self.class)) aria-hidden="true" { (self.icon) } }
     }
 
+    /// The icon without its colour.
+    pub(crate) fn plain_icon(self) -> Markup {
+        html! { span aria-hidden="true" { (self.icon) } }
+    }
+
+    /// The classes of what looks like this.
+    pub(crate) fn classes(self) -> String {
+        format!("state {}", self.class)
+    }
+
     /// Icon and word.
     pub(crate) fn badge(self) -> Markup {
         html! { span class=(format!("state {}", self.class)) data-test-state=(self.word) {

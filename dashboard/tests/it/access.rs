@@ -57,7 +57,7 @@ pub(crate) fn example(path: &str) -> (String, &'static str) {
     while let Some((before, after)) = filled.split_once('{') {
         filled = format!("{before}1{}", after.split_once('}').expect("an end").1);
     }
-    let query = if path == "/events" { "?topics=totals" } else { "" };
+    let query = if path == "/live" { "?topics=totals" } else { "" };
     (format!("{filled}{query}"), "theme=dark&sure=yes&reason=r")
 }
 

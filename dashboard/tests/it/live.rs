@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use futures_util::StreamExt;
 use queue_core::engine::EngineExt;
+use queue_core::model::NewJob;
 use tower::ServiceExt;
 
 use crate::common::Desk;
@@ -17,7 +18,7 @@ struct Stream {
 impl Stream {
     async fn open(desk: &Desk, topics: &str, last: &str) -> Self {
         let request =
-            Request::get(format!("/events?topics={topics}")).header("host", "localhost").header("last-event-id", last);
+            Request::get(format!("/live?topics={topics}")).header("host", "localhost").header("last-event-id", last);
         let response = desk.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
         let response = response.expect("an answer");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -84,7 +85,7 @@ async fn a_stop_ends_streams_and_the_listener() {
     let address = address.await.expect("it listens");
     let mut socket = tokio::net::TcpStream::connect(address).await.expect("connected");
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    socket.write_all(b"GET /events?topics=totals HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
+    socket.write_all(b"GET /live?topics=totals HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let mut text = Vec::new();
     while !String::from_utf8_lossy(&text).contains("id=\"totals\"") {
         assert!(socket.read_buf(&mut text).await.expect("bytes") > 0);
@@ -107,4 +108,21 @@ async fn what_nobody_watches_is_asked_of_nobody() {
         tokio::task::yield_now().await;
     }
     assert_eq!(engine.stats().await.expect("stats").queues, 0);
+}
+
+#[tokio::test]
+async fn the_feed_is_followed_and_what_comes_too_fast_is_skipped_and_told() {
+    let desk = Desk::new();
+    let batch = |count| (0..count).map(|_| NewJob::new("n", "1")).collect();
+    let mut stream = Stream::open(&desk, "events:,events:queue%253Dother", "").await;
+    stream.until(&["id=\"events\""]).await;
+    desk.engine.enqueue("q", batch(3)).await.expect("enqueued");
+    let few = stream.until(&["data-test-event=\"enqueued\""]).await;
+    assert!(!few.contains("skipped"), "{few}");
+    desk.engine.enqueue("q", batch(5_000)).await.expect("enqueued");
+    let many = stream.until(&["data-test-skipped"]).await;
+    // A reading has a thousand, a page a hundred.
+    assert!(many.contains("<span data-test-skipped>4,000</span>"), "{many}");
+    let last = many.rsplit("id=\"events\"").next().expect("a part");
+    assert!(last.matches("data-test-event=").count() <= 100);
 }

@@ -211,7 +211,7 @@ async fn a_login_begins_a_session_and_a_logout_ends_it() {
     assert_eq!(guarded.ask("GET", "/", &[&first], "").await.status, 401);
     // A stream ends with the session.
     let mut stream = tokio::net::TcpStream::connect(guarded.at).await.expect("connected");
-    let request = format!("GET /events?topics=totals HTTP/1.1\r\nhost: {}\r\n{second}\r\n\r\n", guarded.at);
+    let request = format!("GET /live?topics=totals HTTP/1.1\r\nhost: {}\r\n{second}\r\n\r\n", guarded.at);
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut text = Vec::new();
     while !String::from_utf8_lossy(&text).contains("id=\"totals\"") {

@@ -51,7 +51,7 @@ async fn requests_stand_under_their_route_whatever_their_path() {
 async fn who_watches_what_is_told_while_it_is_watched() {
     let desk = Desk::new();
     let watch = async || {
-        let request = Request::get("/events?topics=totals,overview").header("host", "localhost");
+        let request = Request::get("/live?topics=totals,overview").header("host", "localhost");
         let response = desk.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
         let mut stream = response.expect("an answer").into_body().into_data_stream();
         stream.next().await.expect("a first update").expect("bytes");

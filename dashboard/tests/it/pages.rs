@@ -57,6 +57,31 @@ async fn jobs_are_found_and_paged_by_the_address_alone() {
 }
 
 #[tokio::test]
+async fn events_are_told_in_words_newest_first_and_filtered_by_the_address() {
+    let desk = Desk::new();
+    desk.dead("q", "order 42 is gone").await;
+    let by = queue_core::model::Context { actor: "ann".into(), reason: "<b>moving</b>".into() };
+    desk.engine.pause(&by, "q").await.expect("paused");
+    let page = desk.page("/events").await;
+    page.has(&["data-test-event=\"queue-paused\"", "by ann: &lt;b&gt;moving&lt;/b&gt;"]);
+    page.has(&[
+        "data-test-event=\"failed\"",
+        " by w1: exit: order N is gone, dead: rejected",
+        "data-test-event=\"leased\"",
+        "by w1",
+    ]);
+    page.has(&["data-test-event=\"leased\"", "data-test-event=\"enqueued\"", "nothing older is kept"]);
+    let failures = desk.page("/events?event=failures").await;
+    failures.has(&["data-test-event=\"failed\""]).lacks("data-test-event=\"enqueued\"");
+    desk.page("/events?job=1&event=leased")
+        .await
+        .has(&["data-test-event=\"leased\""])
+        .lacks("data-test-event=\"failed\"");
+    desk.page("/events?queue=none").await.has(&["Nothing matches"]);
+    desk.page("/queues/q").await.has(&["/events?queue=q"]);
+}
+
+#[tokio::test]
 async fn a_job_shows_its_life_and_is_retried() {
     let desk = Desk::new();
     let number = desk.dead("q", "the other side\nhung up").await;

@@ -26,7 +26,7 @@ async fn every_route_of_the_table_is_there_and_answers_no_other_method() {
         let (right, wrong) = match route.method().as_str() {
             "POST" => (desk.post(&path, "").await, None),
             // A stream has no end; that it is there is another test's.
-            _ if path == "/events" => (desk.get(&path).await, Some(desk.post(&path, "").await)),
+            _ if path == "/live" => (desk.get(&path).await, Some(desk.post(&path, "").await)),
             _ => (desk.get(&path).await, Some(desk.post(&path, "").await)),
         };
         assert!(!right.text.contains("There is nothing at"), "{} {path}: {}", route.method(), right.text);
@@ -153,7 +153,7 @@ async fn a_refusal_says_what_is_wrong_and_changes_nothing() {
         ("/jobs/x", 400, "job is x; allowed: a job&#39;s number"),
         ("/queues/none", 404, "no queue none"),
         ("/jobs?after=x", 400, "cursor"),
-        ("/events?topics=all", 400, "topics is all; allowed: 1 to 8 of totals, "),
+        ("/live?topics=all", 400, "topics is all; allowed: 1 to 8 of totals, "),
         ("/nowhere/%3Cscript%3E", 404, "/nowhere/%3Cscript%3E"),
     ] {
         let answer = desk.get(path).await;

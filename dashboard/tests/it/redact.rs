@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use dashboard::{Config, routes::ROUTES};
 use queue_core::engine::EngineExt;
-use queue_core::model::{Edit, JobVerb, LogLine, LogSource, NewJob, Outcome};
+use queue_core::model::{Context, Edit, JobVerb, LogLine, LogSource, NewJob, Outcome};
 
 use crate::access::{ask, ask_until, example};
 use crate::actions::hidden;
@@ -36,8 +36,11 @@ fn redacting() -> Config {
 #[tokio::test]
 async fn no_route_shows_a_redacted_value() {
     let desk = desk().await;
+    let other = desk.add("q", "send", b"{}").await;
+    let by = Context { actor: "ann".to_owned(), reason: format!(r#"it had {{"token":"{SECRET}"}}"#) };
+    desk.engine.job_verb(&by, other.into(), JobVerb::Cancel).await.expect("cancelled");
     let at = desk.listen(redacting()).await;
-    for route in ROUTES.iter().filter(|route| route.method() == "GET" && route.path() != "/events") {
+    for route in ROUTES.iter().filter(|route| route.method() == "GET" && route.path() != "/live") {
         let (path, _) = example(route.path());
         let heard = ask(at, "GET", &path, &["host: localhost"], "").await;
         assert!(!heard.body.contains(SECRET), "{path}: {}", heard.body);
@@ -45,9 +48,10 @@ async fn no_route_shows_a_redacted_value() {
     let page = desk.page("/jobs/1").await;
     page.has(&["answer was {&quot;password&quot;:&quot;•••&quot;}", "12345678901234567890", "•••"]);
     page.has(&["Token", "•••", "trace", "abc"]);
+    desk.page("/events").await.has(&["by ann: it had {&quot;token&quot;:&quot;•••&quot;}"]);
     // An update comes from the same engine as a page.
     let host = ["host: localhost"];
-    let update = ask_until(at, "/events?topics=job:1", &host, "data-test-log").await;
+    let update = ask_until(at, "/live?topics=job:1", &host, "data-test-log").await;
     assert!(update.contains("•••") && !update.contains(SECRET), "{update}");
     let payload = desk.page("/jobs/1/payload").await.text;
     assert_eq!(payload, r#"{"n":12345678901234567890,"deep":[{"Password": "•••"}],"token":"•••"}"#);

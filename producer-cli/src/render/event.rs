@@ -29,6 +29,7 @@ mod tests {
     #[test]
     fn an_event_is_a_line() {
         let event = EventRecord {
+            cursor: "8".to_owned(),
             at_ms: 1_796_119_200_007,
             event: "failed".to_owned(),
             number: Some(JobNumber(42)),

@@ -140,6 +140,7 @@ pub(crate) fn check(name: &str, text: &str) {
         (r" {3,}", "  "),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
         (r"(?m)^\d\d:\d\d:\d\d\.\d{3} ", "[clock] "),
+        (r#""cursor":"\d+""#, r#""cursor":"[cursor]""#),
         (r#"at_ms":\d+"#, r#"at_ms":[ms]"#),
         (r#""(expires_at|remember_until|removal_from|wall|epoch)":[1-9]\d*"#, r#""$1":[steady]"#),
         (r#""steady":\d+"#, r#""steady":[steady]"#),

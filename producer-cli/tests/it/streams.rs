@@ -15,6 +15,24 @@ fn the_feed_is_told_line_by_line() {
 }
 
 #[test]
+fn the_newest_events_are_told_first_on_request() {
+    let store = Store::new();
+    store.output_with(
+        &["enqueue", "q", "--file", "-", "--name", "n"],
+        "{\"payload\":1}\n{\"payload\":2}\n{\"payload\":3}\n",
+    );
+    store.output(&["enqueue", "other", "n"]);
+    let session = store.session(&[
+        "watch --last 1 --limit 1 --queue other",
+        "watch --last 2 --limit 2 --queue q",
+        "watch --last 100 --limit 4 --queue q",
+        "watch --last 0",
+        "watch --last 2 --from 0",
+    ]);
+    check("the_newest_events_are_told_first_on_request", &session);
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_command_quietly() {
     let store = Store::new();
     let lines: String = (0..5_000).map(|number| format!("{{\"payload\":{number}}}\n")).collect();

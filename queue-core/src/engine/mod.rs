@@ -20,8 +20,8 @@ pub use local::{
 pub use remote::RemoteEngine;
 
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRequest,
-    LeasedJob, Orders, Reply, WorkerOrder, WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Figures, Job, JobRef,
+    LeaseRequest, LeasedJob, Orders, Reply, WorkerOrder, WorkerPage, WorkerView,
 };
 
 /// The answer to one command.
@@ -49,7 +49,7 @@ pub type Answer = Result<Reply, Error>;
 /// 13. **Nothing early**: nobody sees, in a reply, a lease or an event, what a crash could still take back under the
 ///     engine's fsync policy.
 /// 14. **Events**: every change stands in the feed, once, in the order in which it happened; a cursor goes on exactly
-///     where its page ended.
+///     where its page ended, and what is read back from there is what stood before it.
 /// 15. **Final failure**: after a failed write every call answers `UNKNOWN`, and nothing is retried.
 /// 16. **Backups**: a backup has everything that was acknowledged before it was asked for, and of what came later a prefix,
 ///     whole commands only; the engine goes on meanwhile. What starts from it has no lease that can be settled, and hands
@@ -89,6 +89,15 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// `TRIMMED` with the oldest cursor if the feed does not reach back that far; `BADARG` for a cursor that is none.
     async fn events(&self, cursor: Option<String>, limit: u32, wait_ms: u64) -> Result<EventPage, Error>;
+
+    /// Reads the feed back: the newest events before `back.before`, at most `back.limit`, oldest first. Never waits. The page's
+    /// `cursor` is where it ends, for [`Engine::events`] to go on; its `before` goes on further back. A page may be short, even
+    /// empty, and yet go on. With `back.since` it reads no further back than that, and says how many events it left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::events`]; `BADARG` for a `since` behind the page's end.
+    async fn events_back(&self, back: EventsBack) -> Result<EventPage, Error>;
 
     /// A worker's sign of life. The registry is never journaled and empty after a start. Answers at once.
     async fn beat(&self, beat: Beat) -> Result<Orders, Error>;

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use super::errors::Failure;
 use super::format::{
-    Damage, FRAME_HEADER_BYTES, FrameHeader, Manifest, RECORD_HEAD_BYTES, decode_record, offset_in_segment,
+    ALIGNMENT, Damage, FRAME_HEADER_BYTES, FrameHeader, Manifest, RECORD_HEAD_BYTES, decode_record, offset_in_segment,
     record_bytes,
 };
+use super::frames::next_header;
 use super::scan::Window;
 use super::segments::segment_name;
 use super::storage::Storage;
@@ -159,6 +160,40 @@ impl<S: Storage> Reader<S> {
         Ok(Chunk::Read { next, at_frontier: next >= frontier })
     }
 
+    /// The oldest position that can be read.
+    pub fn oldest(&self) -> Position {
+        self.shared.segments().first().map_or(Position::ZERO, |(_, first)| *first)
+    }
+
+    /// A position from which [`Reader::read`] comes to `end`: about `bytes` before it, further where a frame is longer, and in
+    /// the segment that ends there. `None` if nothing before `end` is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::read`].
+    pub fn before(&mut self, end: Position, bytes: u64) -> Result<Option<Position>, JournalError> {
+        let Some(last) = end.get().checked_sub(ALIGNMENT as u64).map(Position::new) else { return Ok(None) };
+        let Ok((number, first, _)) = self.shared.find(last) else { return Ok(None) };
+        let segment = match self.open(number, first) {
+            Ok(segment) => segment,
+            // A segment leaves the table before its file goes.
+            Err(error) => return self.shared.find(last).map_or(Ok(None), |_| Err(error)),
+        };
+        let mut bytes = bytes.next_multiple_of(ALIGNMENT as u64);
+        loop {
+            let from = end.get().saturating_sub(bytes);
+            if from <= first.get() {
+                return Ok(Some(first));
+            }
+            match segment.header_between(Position::new(from), end) {
+                Ok(Some(header)) => return Ok(Some(header)),
+                // In the midst of a frame that is longer.
+                Ok(None) => bytes = bytes.saturating_mul(2),
+                Err(source) => return Err(self.explain(Stop::Io(source), last)),
+            }
+        }
+    }
+
     fn open(&mut self, number: u32, first: Position) -> Result<&mut OpenSegment<S::File>, JournalError> {
         let open = match self.open.take() {
             Some(open) if open.number == number => open,
@@ -221,6 +256,14 @@ impl<F: super::StorageFile> OpenSegment<F> {
         }
         let (record, _) = decode_record(self.window.slice(offset, total)?, at).map_err(Stop::Damage)?;
         Ok(visitor(record).is_continue().then(|| at.plus(total as u64)))
+    }
+
+    /// The first frame header from `from` on and before `end`.
+    fn header_between(&mut self, from: Position, end: Position) -> std::io::Result<Option<Position>> {
+        let bound = self.offset(end);
+        self.window.bound(bound);
+        let ahead = next_header(&mut self.window, offset_in_segment(from, self.first), self.salt, Some(self.first))?;
+        Ok(ahead.header.map(|offset| from.plus(offset - offset_in_segment(from, self.first))))
     }
 
     fn offset(&self, position: Position) -> u64 {

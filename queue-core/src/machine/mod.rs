@@ -44,7 +44,7 @@ use meter::Meter;
 pub use meter::Metered;
 #[cfg(test)]
 pub(crate) use record::tests::samples;
-pub use record::{decode, encode, is_skippable, kind_of};
+pub use record::{decode, encode, is_skippable, is_told, kind_of};
 pub use snapshot::Restore;
 pub(crate) use tables::{Interned, Value};
 pub use wrong::Wrong;

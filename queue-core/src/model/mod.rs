@@ -45,8 +45,8 @@ pub use limits::Limits;
 pub use moment::Moment;
 pub use options::{JobOptions, NewJob};
 pub use reply::{
-    Added, Enqueued, EventPage, EventRecord, Extension, JobPage, JournalStats, LogPage, OperationState, OperationView,
-    QueueCounts, QueuePage, QueueView, Reply, Settled, Stats,
+    Added, Enqueued, EventPage, EventRecord, EventsBack, Extension, JobPage, JournalStats, LogPage, OperationState,
+    OperationView, QueueCounts, QueuePage, QueueView, Reply, Settled, Stats,
 };
 pub use series::{
     Activity, ActivityPage, ActivityQuery, Quantiles, Series, SeriesCounts, SeriesPoint, SeriesQuery, Step,

@@ -325,11 +325,31 @@ pub struct EventPage {
     pub events: Vec<EventRecord>,
     /// Where to go on: opaque text.
     pub cursor: String,
+    /// Where to go on further back, of a page that was read back; absent where nothing older is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// How many events a page that was read back leaves out between `since` and its first; absent where that was not asked,
+    /// or is too far back to be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
+}
+
+/// Which part of the feed is read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsBack {
+    /// The page ends here: a cursor of an earlier page; `None`: with the newest event.
+    pub before: Option<String>,
+    /// Nothing that stands before this cursor is read.
+    pub since: Option<String>,
+    /// 1 to 10,000 events.
+    pub limit: u32,
 }
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
+    /// Its own place in the feed: what is read from here begins with it, what is read back from here ends before it.
+    pub cursor: String,
     /// When: wall milliseconds since the Unix epoch.
     pub at_ms: u64,
     /// Which kind, such as `enqueued` or `lease-expired`.

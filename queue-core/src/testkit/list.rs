@@ -98,6 +98,15 @@ macro_rules! engine_conformance {
                 administrative_events_name_actor_and_reason,
                 a_failures_event_carries_its_fingerprint,
             }
+            feed_back {
+                what_is_read_back_is_the_feed,
+                a_page_read_back_ends_where_reading_goes_on,
+                reading_back_says_how_many_it_leaves_out,
+                every_event_has_a_cursor_of_its_own,
+                reading_back_passes_long_batches,
+                nothing_is_read_back_before_the_oldest,
+                what_cannot_be_read_back_is_refused,
+            }
             history {
                 every_lease_is_a_row_of_the_timeline,
                 a_failed_lease_keeps_kind_text_and_fingerprint,

@@ -18,6 +18,7 @@ pub mod deaths;
 pub mod durable;
 pub mod faults;
 pub mod feed;
+pub mod feed_back;
 pub mod history;
 pub mod identity;
 pub mod kept;

@@ -31,7 +31,7 @@ pub(crate) use values::mismatch;
 
 use bytes::BytesMut;
 
-use crate::model::{Beat, Command, Context, Error, JobRef, LeaseRequest, WorkerOrder};
+use crate::model::{Beat, Command, Context, Error, EventsBack, JobRef, LeaseRequest, WorkerOrder};
 use crate::resp;
 
 /// Everything that a client can ask an engine for over the wire.
@@ -57,6 +57,8 @@ pub enum Request {
         /// How long to wait for the first: 0 to 3,600,000 ms; default 0.
         wait_ms: u64,
     },
+    /// Reads the feed back.
+    EventsBack(EventsBack),
     /// A worker's sign of life.
     Beat(Box<Beat>),
     /// Reads a page of the registry of workers.
@@ -93,7 +95,7 @@ impl Request {
             Self::Wait { timeout_ms, .. } => *timeout_ms > 0,
             Self::Events { wait_ms, .. } => *wait_ms > 0,
             Self::Backup { .. } => true,
-            Self::Execute(_) | Self::Beat(_) => false,
+            Self::Execute(_) | Self::EventsBack(_) | Self::Beat(_) => false,
             Self::Workers { .. } | Self::Worker { .. } | Self::OrderWorker { .. } => false,
         }
     }
@@ -147,6 +149,7 @@ pub fn encode(request: &Request, context: &Context, out: &mut BytesMut) -> Form 
         Request::Lease(request) => lease::encode_waiting(request, out),
         Request::Wait { job, timeout_ms } => job::encode_wait(job, *timeout_ms, out),
         Request::Events { cursor, limit, wait_ms } => feed::encode_events(cursor.as_deref(), *limit, *wait_ms, out),
+        Request::EventsBack(back) => feed::encode_back(back, out),
         Request::Beat(beat) => worker::encode_beat(beat, out),
         Request::Workers { cursor, limit } => worker::encode_list(cursor.as_deref(), *limit, out),
         Request::Worker { worker } => worker::encode_show(worker, out),

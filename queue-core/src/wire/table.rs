@@ -113,7 +113,8 @@ commands! {
     Read 2 "ERROR.LIST" " filter [ORDER last|first|hour|day|week] [CURSOR cursor] [COUNT n]"
         "Lists groups of failures." failure::parse_list;
     Read 2 "ERROR.GET" " fingerprint" "Shows a group of failures." failure::parse_show;
-    Read 2 "EVENTS.READ" " cursor|$ [COUNT n] [BLOCK ms]" "Reads the feed, perhaps after waiting for it." feed::parse_events;
+    Read 2 "EVENTS.READ" " cursor|$ [COUNT n] [BLOCK ms | BACK [SINCE cursor]]"
+        "Reads the feed, perhaps after waiting for it, or back." feed::parse_events;
     Read 1 "WORKER.LIST" " [CURSOR cursor] [COUNT n]" "Lists the workers, by name." worker::parse_list;
     Read 2 "WORKER.GET" " worker" "Shows a worker, and what it runs." worker::parse_show;
     Administrative 2 "WORKER.QUIET" " worker [ACTOR actor] [REASON reason]"

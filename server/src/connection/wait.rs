@@ -86,6 +86,7 @@ async fn ask(engine: &dyn Engine, context: &Context, request: Request) -> Result
         Request::Lease(request) => Reply::Leased(engine.lease(context, request).await?).into(),
         Request::Wait { job, timeout_ms } => Reply::Job(Box::new(engine.wait(job, timeout_ms).await?)).into(),
         Request::Events { cursor, limit, wait_ms } => Response::Events(engine.events(cursor, limit, wait_ms).await?),
+        Request::EventsBack(back) => Response::Events(engine.events_back(back).await?),
         Request::Beat(beat) => Response::Orders(engine.beat(*beat).await?),
         Request::Workers { cursor, limit } => Response::Workers(engine.workers(cursor, limit).await?),
         Request::Worker { worker } => Response::Worker(Box::new(engine.worker(worker).await?)),

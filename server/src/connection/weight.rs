@@ -17,7 +17,7 @@ pub(super) fn weight(request: &Request) -> usize {
     match request {
         Request::Execute(command) => weight_of(command),
         Request::Lease(_) => HANDS_OUT,
-        Request::Wait { .. } | Request::Events { .. } | Request::Workers { .. } => SHOWS,
+        Request::Wait { .. } | Request::Events { .. } | Request::EventsBack(_) | Request::Workers { .. } => SHOWS,
         Request::Worker { .. } | Request::OrderWorker { .. } => SHOWS,
         Request::Beat(_) | Request::Backup { .. } => 1,
     }

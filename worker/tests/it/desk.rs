@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use queue_core::engine::{Answer, Engine};
 use queue_core::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Extension, Figures, Job, JobNumber, JobRef,
-    LeaseOrder, LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word, WorkerOrder,
-    WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Extension, Figures, Job,
+    JobNumber, JobRef, LeaseOrder, LeaseRequest, LeaseToken, LeasedJob, LogLine, Orders, Outcome, Reply, Settled, Word,
+    WorkerOrder, WorkerPage, WorkerView,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -292,6 +292,10 @@ impl Engine for Desk {
     }
 
     async fn events(&self, _: Option<String>, _: u32, _: u64) -> Result<EventPage, Error> {
+        unreachable!("a worker reads no feed")
+    }
+
+    async fn events_back(&self, _: EventsBack) -> Result<EventPage, Error> {
         unreachable!("a worker reads no feed")
     }
 

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::machine::{Event, Machine, decode};
+use crate::machine::{Due, Event, Machine, NewRow, Next, decode, is_told, kind_of};
 use crate::model::{EventRecord, JobNumber};
 
 /// Every kind of event that is told, as the feed and `journal dump` name them.
@@ -43,6 +43,7 @@ pub const EVENT_KINDS: &[&str] = &[
 /// An event that was read and has not got its names yet.
 #[derive(Debug)]
 pub(super) struct Draft {
+    position: u64,
     at: u64,
     event: String,
     number: Option<JobNumber>,
@@ -53,32 +54,27 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The event of a record, or `None` for bookkeeping and for kinds of later versions.
-    pub(super) fn of(kind: u16, at: u64, body: &[u8]) -> Option<Self> {
-        Self::of_event(at, &decode(kind, body).ok()?)
+    pub(super) fn of(position: u64, kind: u16, at: u64, body: &[u8]) -> Option<Self> {
+        if is_told(kind) { Self::of_event(position, at, &decode(kind, body).ok()?) } else { None }
     }
 
     /// The draft of an event, or `None` for bookkeeping.
-    pub(super) fn of_event(at: u64, event: &Event<'_>) -> Option<Self> {
-        let bookkeeping = matches!(
-            event,
-            Event::StoreCreated { .. }
-                | Event::Digest { .. }
-                | Event::NameAdded { .. }
-                | Event::WorkerAdded { .. }
-                | Event::PolicyAdded { .. }
-                | Event::IdsForgotten { .. }
-        );
-        if bookkeeping {
+    pub(super) fn of_event(position: u64, at: u64, event: &Event<'_>) -> Option<Self> {
+        if !is_told(kind_of(event)) {
             return None;
         }
         let Ok(Value::Object(mut detail)) = serde_json::to_value(event) else { return None };
         let name = detail.remove("event").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
         detail.remove("number");
+        if let Some(due) = due_at(event) {
+            // What stands there as an instant is one of the machine's own clock.
+            detail.insert("in_ms".to_owned(), due.saturating_sub(at).into());
+        }
         let queue = match event {
             Event::Enqueued(row) => Some(row.queue),
             _ => event.queue(),
         };
-        Some(Self { at, event: name, number: event.number(), queue, detail })
+        Some(Self { position, at, event: name, number: event.number(), queue, detail })
     }
 
     /// The event with the names that the machine knows for its numbers.
@@ -88,12 +84,26 @@ impl Draft {
         let queue = queue.or_else(of_job).map(str::to_owned);
         name_numbers(machine, self.number, &mut self.detail);
         EventRecord {
+            cursor: self.position.to_string(),
             at_ms: machine.to_wall(self.at),
             event: self.event,
             number: self.number,
             queue,
             detail: Value::Object(self.detail),
         }
+    }
+}
+
+/// The instant, on the steady clock, at which the event leaves its job due.
+const fn due_at(event: &Event<'_>) -> Option<u64> {
+    match event {
+        Event::Enqueued(NewRow { due: Some(Due::Steady(due)), .. })
+        | Event::Rescheduled { due: Due::Steady(due), .. }
+        | Event::Failed { next: Next::Delayed(due), .. }
+        | Event::Released { next: Next::Delayed(due), .. }
+        | Event::Snoozed { next: Next::Delayed(due), .. }
+        | Event::LeaseExpired { next: Next::Delayed(due), .. } => Some(*due),
+        _ => None,
     }
 }
 
@@ -119,7 +129,7 @@ mod tests {
     #[test]
     fn every_kind_that_is_told_is_named() {
         let mut kinds: Vec<String> =
-            samples().iter().filter_map(|event| Some(Draft::of_event(0, event)?.event)).collect();
+            samples().iter().filter_map(|event| Some(Draft::of_event(0, 0, event)?.event)).collect();
         kinds.dedup();
         assert_eq!(kinds.len(), EVENT_KINDS.len(), "{kinds:?}");
         assert!(kinds.iter().all(|kind| EVENT_KINDS.contains(&kind.as_str())), "{kinds:?}");

@@ -4,6 +4,7 @@
 //! once the frontier has passed their position. A task of the engine's own, the ticker, does what time alone does.
 //! The server runs on the same engine: on a single-threaded runtime a request crosses no thread.
 
+mod back;
 mod background;
 mod backup;
 mod blobs;
@@ -34,8 +35,8 @@ use super::{Answer, Engine};
 use crate::journal::{DirStorage, FsyncPolicy, Journal, JournalError, Options, Reader, Recovered, Storage};
 use crate::machine::Machine;
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRef, LeaseRequest,
-    LeasedJob, Limits, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView, check_wait, fragment,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Figures, Job, JobRef, LeaseRef,
+    LeaseRequest, LeasedJob, Limits, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView, check_wait, fragment,
 };
 pub use backup::restore;
 use blobs::Blobs;
@@ -504,6 +505,10 @@ impl<S: Storage> Engine for LocalEngine<S> {
                 () = &mut sleep => return Ok(page),
             }
         }
+    }
+
+    async fn events_back(&self, back: EventsBack) -> Result<EventPage, Error> {
+        self.shared.events_back(back).await
     }
 
     async fn beat(&self, beat: Beat) -> Result<Orders, Error> {

@@ -71,9 +71,25 @@ impl Ring {
         position
     }
 
+    /// The position of the oldest record that is kept.
+    pub(super) fn oldest(&self) -> u64 {
+        self.records.front().map_or(self.end, |record| record.position)
+    }
+
+    /// The position after the newest record.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The records before `end`, newest first.
+    pub(super) fn before(&self, end: u64) -> impl Iterator<Item = &KeptRecord> {
+        let behind = self.records.partition_point(|record| record.position < end);
+        self.records.range(..behind).rev()
+    }
+
     /// Up to `limit` records from `from` on, 0 means the oldest.
     pub(super) fn read(&self, from: u64, limit: usize) -> Result<Vec<KeptRecord>, Error> {
-        let oldest = self.records.front().map_or(self.end, |record| record.position);
+        let oldest = self.oldest();
         if from < oldest && from > 0 {
             return Err(trimmed(oldest));
         }
@@ -145,7 +161,7 @@ pub(super) fn read_journal<S: Storage>(
             return ControlFlow::Break(());
         }
         left -= 1;
-        drafts.extend(Draft::of(record.kind, record.at, record.body));
+        drafts.extend(Draft::of(record.position.get(), record.kind, record.at, record.body));
         ControlFlow::Continue(())
     });
     match chunk {
@@ -161,10 +177,10 @@ pub(super) fn read_journal<S: Storage>(
     }
 }
 
-fn no_cursor(cursor: u64) -> Error {
+pub(super) fn no_cursor(cursor: u64) -> Error {
     Error::bad_arg("cursor", cursor, "the cursor of the page before, or 0 for the oldest event kept")
 }
 
-fn trimmed(oldest: u64) -> Error {
+pub(super) fn trimmed(oldest: u64) -> Error {
     Error::new(Word::Trimmed, format!("the feed does not reach back that far; its oldest cursor is {oldest}"))
 }

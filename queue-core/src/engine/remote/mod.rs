@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use super::{Answer, Engine};
 use crate::machine::check_size;
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRequest,
-    LeasedJob, Orders, Reply, Stats, Word, WorkerOrder, WorkerPage, WorkerView, check_wait,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Figures, Job, JobRef,
+    LeaseRequest, LeasedJob, Orders, Reply, Stats, Word, WorkerOrder, WorkerPage, WorkerView, check_wait,
 };
 use crate::wire::{self, Request, Response, mismatch};
 use link::Server;
@@ -186,6 +186,11 @@ impl Engine for RemoteEngine {
         } else {
             self.pool.ask_again(ask, wait_ms).await?
         };
+        expect!(response, Response::Events(page) => page)
+    }
+
+    async fn events_back(&self, back: EventsBack) -> Result<EventPage, Error> {
+        let response = self.ask(&Context::default(), &Request::EventsBack(back), Asked::Reads).await?;
         expect!(response, Response::Events(page) => page)
     }
 

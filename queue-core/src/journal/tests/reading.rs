@@ -104,3 +104,25 @@ fn nothing_behind_the_frontier_is_read_ahead() {
         assert_eq!(collect(&mut reader, from, u64::MAX).0, records[records.len() - 1..]);
     }
 }
+
+#[test]
+fn a_place_to_begin_is_found_before_any_record() {
+    let (disk, records) = filled(FsyncPolicy::Always, 200);
+    let (journal, ..) = reopen(&disk, FsyncPolicy::Always).expect("it opens");
+    let mut reader = journal.reader();
+    assert_eq!(reader.oldest(), Position::ZERO);
+    assert_eq!(reader.before(Position::ZERO, 1000).expect("it reads"), None);
+    for end in records.iter().map(|record| record.position).chain([journal.frontier()]) {
+        if end < records[0].position {
+            continue;
+        }
+        for bytes in [1, 100, 5_000, 1 << 20] {
+            let begin = reader.before(end, bytes).expect("it reads").expect("there is something before it");
+            assert!(begin < end, "{begin} is before {end}");
+            let (found, chunk) = collect(&mut reader, begin, end.get() - begin.get());
+            assert_eq!(chunk, Chunk::Read { next: end, at_frontier: end == journal.frontier() }, "{bytes} bytes");
+            let at = records.partition_point(|record| record.position < begin);
+            assert_eq!(found, records[at..at + found.len()]);
+        }
+    }
+}

@@ -21,6 +21,16 @@ pub const fn is_skippable(kind: u16) -> bool {
     kind & 0x8000 != 0
 }
 
+/// Whether the feed tells of a record of this kind: not of bookkeeping between machine and journal, nor of kinds of later
+/// versions.
+pub const fn is_told(kind: u16) -> bool {
+    match kind {
+        kind::STORE_CREATED | kind::DIGEST | kind::NAME_ADDED => false,
+        kind::WORKER_ADDED | kind::POLICY_ADDED | kind::IDS_FORGOTTEN => false,
+        _ => kind < kind::DIGEST,
+    }
+}
+
 /// The kinds of records.
 mod kind {
     pub(super) const STORE_CREATED: u16 = 1;

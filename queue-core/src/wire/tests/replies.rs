@@ -154,13 +154,16 @@ fn operation() -> impl Strategy<Value = OperationView> {
 
 fn page() -> impl Strategy<Value = EventPage> {
     let event = (number(), name(), proptest::option::of(number())).prop_map(|(at_ms, event, number)| EventRecord {
+        cursor: at_ms.to_string(),
         at_ms,
         event,
         number: number.map(JobNumber),
         queue: None,
         detail: serde_json::json!({"worker": "w"}),
     });
-    (proptest::collection::vec(event, 0..3), text(20)).prop_map(|(events, cursor)| EventPage { events, cursor })
+    let back = (proptest::option::of(text(20)), proptest::option::of(number()));
+    (proptest::collection::vec(event, 0..3), text(20), back)
+        .prop_map(|(events, cursor, (before, left_out))| EventPage { events, cursor, before, left_out })
 }
 
 fn log_page() -> impl Strategy<Value = LogPage> {

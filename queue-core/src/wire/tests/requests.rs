@@ -252,6 +252,7 @@ pub(super) fn beat() -> impl Strategy<Value = Beat> {
 
 fn request() -> impl Strategy<Value = Request> {
     let cursor = text(30).prop_filter("a dollar is from now on", |cursor| cursor != "$");
+    let other = cursor.clone();
     prop_oneof![
         4 => hot_command().prop_map(Request::Execute),
         4 => administrative_command().prop_map(Request::Execute),
@@ -260,6 +261,8 @@ fn request() -> impl Strategy<Value = Request> {
         1 => (job_ref(), 0..=Limits::WAIT_MS).prop_map(|(job, timeout_ms)| Request::Wait { job, timeout_ms }),
         1 => (maybe(cursor), 1..=Limits::PAGE_EVENTS, 0..=Limits::WAIT_MS)
             .prop_map(|(cursor, limit, wait_ms)| Request::Events { cursor, limit, wait_ms }),
+        1 => (maybe(other), maybe(text(30)), 1..=Limits::PAGE_EVENTS)
+            .prop_map(|(before, since, limit)| Request::EventsBack(EventsBack { before, since, limit })),
         1 => beat().prop_map(|beat| Request::Beat(Box::new(beat))),
         1 => (maybe(name()), 1..=Limits::PAGE_ROWS).prop_map(|(cursor, limit)| Request::Workers { cursor, limit }),
         1 => name().prop_map(|worker| Request::Worker { worker }),

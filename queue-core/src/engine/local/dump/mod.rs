@@ -268,7 +268,7 @@ impl Telling<'_> {
         if !job.as_ref().is_none_or(is_job) {
             return None;
         }
-        let draft = Draft::of_event(record.at, event)?;
+        let draft = Draft::of_event(record.position.get(), record.at, event)?;
         let named = draft.named(machine);
         let passes = kind.as_ref().is_none_or(|kind| *kind == named.event)
             && queue.as_ref().is_none_or(|queue| named.queue.as_ref() == Some(queue))

@@ -13,8 +13,8 @@ use crate::engine::{Answer, Engine};
 use crate::journal::Position;
 use crate::machine::{Blob, Chance, Event, Machine, Sink};
 use crate::model::{
-    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, Figures, Job, JobRef, LeaseRequest,
-    LeasedJob, Now, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
+    BackupReport, Beat, Capabilities, Command, Context, Error, EventPage, EventsBack, Figures, Job, JobRef,
+    LeaseRequest, LeasedJob, Now, Orders, Reply, Word, WorkerOrder, WorkerPage, WorkerView,
 };
 
 /// A store as it was at some moment. Everything that would change it is refused with `UNSUPPORTED`.
@@ -99,6 +99,10 @@ impl Engine for PastEngine {
     }
 
     async fn events(&self, _: Option<String>, _: u32, _: u64) -> Result<EventPage, Error> {
+        Err(unsupported())
+    }
+
+    async fn events_back(&self, _: EventsBack) -> Result<EventPage, Error> {
         Err(unsupported())
     }
 

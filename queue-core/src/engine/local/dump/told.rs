@@ -34,7 +34,7 @@ pub struct DumpedEvent {
 
 impl DumpedEvent {
     pub(super) fn new(position: Position, record: EventRecord, bytes: Vec<(&'static str, Bytes)>) -> Self {
-        let EventRecord { at_ms, event, number, queue, detail } = record;
+        let EventRecord { cursor: _, at_ms, event, number, queue, detail } = record;
         let Value::Object(mut detail) = detail else { unreachable!("an event's details have names") };
         let name = detail.remove("name").and_then(|name| name.as_str().map(str::to_owned));
         Self { position, at_ms, event, number, queue, name, detail, bytes }

@@ -314,7 +314,7 @@ impl<'a> Telling<'a> {
         };
         self.given.note(&event);
         // Bookkeeping is nobody's job.
-        let Some(draft) = Draft::of(record.kind, record.at, record.body) else { return };
+        let Some(draft) = Draft::of(record.position.get(), record.kind, record.at, record.body) else { return };
         let told = draft.named(self.machine);
         // The machine may have other numbers for its queues than the log.
         let of_job = || self.machine.queue_of(event.number()?.0).map(str::to_owned);
