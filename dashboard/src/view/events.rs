@@ -219,7 +219,7 @@ mod tests {
         let ran = || Some(Ran { ms: 1_200, worker: Some("worker-1".to_owned()) });
         let by = json!({"actor": "ann", "reason": "mail server is down"});
         for (kind, detail, ran, expected) in [
-            ("completed", json!({"late": false}), ran(), "in 1s 200ms by worker-1"),
+            ("completed", json!({"late": false}), ran(), "in 1.2s by worker-1"),
             ("completed", json!({"late": true}), None, "late"),
             (
                 "failed",
@@ -231,7 +231,7 @@ mod tests {
                 "failed",
                 json!({"fingerprint": "exit: N", "next": {"dead": "exhausted"}}),
                 ran(),
-                "in 1s 200ms by worker-1: exit: N, dead: exhausted",
+                "in 1.2s by worker-1: exit: N, dead: exhausted",
             ),
             ("queue-paused", json!({"by": by}), None, "by ann: mail server is down"),
             (
