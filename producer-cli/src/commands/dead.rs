@@ -38,7 +38,7 @@ impl DeadFilter {
     }
 }
 
-/// List dead jobs, by when they died
+/// List dead jobs, in each queue the latest first
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -65,7 +65,7 @@ pub(crate) struct ShowArgs {
     jobs: Jobs,
 }
 
-/// List jobs: waiting ones as they will be served, delayed ones by due time, done ones by when they were done
+/// List jobs, the newest first; of a queue or state: waiting ones as they will be served, delayed ones by due time, done ones from the latest back
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::{Place, Work};
+use super::apply::{Place, Walk, Work};
 use super::digest::Mix;
 use super::elapse::NOBODY;
 use super::rows::Row;
@@ -213,9 +213,8 @@ impl Machine {
             text => Place::parse(text).expect("an operation's cursor is one that a step wrote"),
         };
         // Only the states that the verb allows: a job it changed is in none of them and is not met again.
-        let states: Vec<JobState> =
-            super::apply::states_of(&filter).into_iter().filter(|&state| changes(&verb, state)).collect();
-        let Ok((found, next)) = self.scan(&filter, &states, cursor, jobs, &mut Work::of_a_call()) else {
+        let walk = Walk::of_operation(&filter, |state| changes(&verb, state));
+        let Ok((found, next)) = self.scan(&walk, cursor, jobs, &mut Work::of_a_call()) else {
             self.end_operation(now, number, OperationState::Finished, NOBODY, sink);
             return;
         };

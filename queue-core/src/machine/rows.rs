@@ -165,6 +165,11 @@ impl<T> Dense<T> {
     fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         (0..FAN).filter(|place| self.taken & 1 << place != 0).zip(&self.values)
     }
+
+    /// From `place` down.
+    fn down_from(&self, place: u64) -> impl Iterator<Item = (u64, &T)> {
+        (0..=place).rev().filter_map(|place| Some((place, self.get(place)?)))
+    }
 }
 
 type Page = Dense<Row>;
@@ -249,6 +254,23 @@ impl Rows {
         let pages = blocks.flat_map(|(block, pages)| pages.iter().map(move |(at, page)| (block * FAN + at, page)));
         pages.flat_map(|(page, rows)| rows.iter().map(move |(at, row)| (page * FAN + at, row)))
     }
+
+    /// Every row from `number` down, with its number.
+    pub(crate) fn down_from(&self, number: u64) -> impl Iterator<Item = (u64, &Row)> {
+        // The bound is felt only along the way to `number` itself.
+        let top = move |parent: u64, steps: u32| {
+            let bound = number >> (STEP * steps);
+            if parent == bound >> STEP { bound % FAN } else { FAN - 1 }
+        };
+        let chunks = self.chunks.range(..=number >> (STEP * 3)).rev();
+        let blocks = chunks.flat_map(move |(&chunk, blocks)| {
+            blocks.down_from(top(chunk, 2)).map(move |(at, block)| (chunk * FAN + at, block))
+        });
+        let pages = blocks.flat_map(move |(block, pages)| {
+            pages.down_from(top(block, 1)).map(move |(at, page)| (block * FAN + at, page))
+        });
+        pages.flat_map(move |(page, rows)| rows.down_from(top(page, 0)).map(move |(at, row)| (page * FAN + at, row)))
+    }
 }
 
 #[cfg(test)]
@@ -303,6 +325,15 @@ mod tests {
             }
         }
         assert!(rows.numbers().eq(expected.keys().copied()));
+        for _ in 0..100 {
+            let from = chance.next_u64() % (last * 2);
+            let below = expected.range(..=from).rev().take(200).map(|(&number, &rank)| (number, rank));
+            assert!(
+                rows.down_from(from).take(200).map(|(number, row)| (number, row.rank)).eq(below),
+                "from {from} down"
+            );
+        }
+        assert!(rows.down_from(u64::MAX).map(|(number, _)| number).eq(expected.keys().rev().copied()));
         for (&number, &rank) in &expected {
             assert_eq!(rows.get(number).map(|row| row.rank), Some(rank));
             assert_eq!(rows.get_mut(number).map(|row| row.rank), Some(rank));

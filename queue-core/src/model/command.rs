@@ -95,6 +95,10 @@ pub enum Command {
         job: JobRef,
     },
     /// Reads a page of jobs. Answers [`super::Reply::Jobs`].
+    ///
+    /// By queue, by name; within it by state, each in its order: waiting as they are served, delayed by when they are due,
+    /// active by expiry, what is done from the latest back. A filter with neither queue nor state, cause nor reason goes by
+    /// number over everything, from the newest back.
     ListJobs {
         /// Which jobs.
         filter: JobFilter,

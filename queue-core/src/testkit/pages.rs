@@ -75,7 +75,7 @@ pub async fn active_jobs_are_listed_by_expiry(rig: &Rig) {
     check_listed(rig, &of(JobState::Active), &[numbers[1], numbers[2], numbers[0]]).await;
 }
 
-pub async fn done_jobs_are_listed_in_the_order_in_which_they_were_done(rig: &Rig) {
+pub async fn done_jobs_are_listed_from_the_latest_back(rig: &Rig) {
     let numbers = rig.add_many("q", 3).await;
     let leased = rig.lease_up_to("q", 3).await;
     for at in [2, 0, 1] {
@@ -84,8 +84,10 @@ pub async fn done_jobs_are_listed_in_the_order_in_which_they_were_done(rig: &Rig
     }
     // Done within one millisecond they may stand by number; driven time keeps them apart.
     let done = list(rig, &of(JobState::Completed), 1_000).await;
-    assert!(done.windows(2).all(|pair| pair[0].at_ms <= pair[1].at_ms), "by finish");
+    assert!(done.windows(2).all(|pair| pair[0].at_ms >= pair[1].at_ms), "by finish");
     assert_eq!(done.len(), numbers.len());
+    let numbers: Vec<_> = done.iter().map(|row| row.number).collect();
+    check_listed(rig, &of(JobState::Completed), &numbers).await;
 }
 
 pub async fn dead_and_cancelled_jobs_are_listed(rig: &Rig) {
@@ -118,6 +120,24 @@ pub async fn without_states_every_job_is_listed_once(rig: &Rig) {
         listed.sort();
         assert_eq!(listed, numbers, "in pages of {limit}");
     }
+}
+
+pub async fn without_queue_and_state_the_newest_job_is_first(rig: &Rig) {
+    let mut numbers = rig.add_many("b", 2).await;
+    numbers.extend(rig.add_many("a", 2).await);
+    rig.complete(&rig.lease("b").await).await;
+    numbers.push(rig.add_with("c", delay(60_000)).await);
+    numbers.extend(rig.add_many("a", 1).await);
+    numbers.reverse();
+    check_listed(rig, &JobFilter::default(), &numbers).await;
+    check_listed(rig, &JobFilter { up_to: Some(numbers[2]), ..JobFilter::default() }, &numbers[2..]).await;
+    let page = rig.engine().jobs(JobFilter::default(), None, 3).await.expect("the list is read");
+    let newer = rig.add_many("a", 1).await;
+    rig.cancel(numbers[3]).await;
+    rig.remove(numbers[4]).await;
+    let rest = rig.engine().jobs(JobFilter::default(), page.cursor, 100).await.expect("the list is read");
+    let rest: Vec<_> = rest.jobs.iter().map(|row| row.number).collect();
+    assert_eq!(rest, [numbers[3], numbers[5]], "what was added, {newer:?}, is of no page after the first");
 }
 
 pub async fn without_a_queue_all_queues_are_listed(rig: &Rig) {
@@ -202,17 +222,17 @@ async fn died(rig: &Rig) -> Vec<(JobNumber, u64)> {
 
 pub async fn a_list_since_a_time_looks_at_no_job_that_ended_before(rig: &Rig) {
     let died = died(rig).await;
-    let all: Vec<_> = died.iter().map(|&(number, _)| number).collect();
+    let latest_first = |some: &[(JobNumber, u64)]| some.iter().rev().map(|&(number, _)| number).collect::<Vec<_>>();
     let filter = JobFilter { since_ms: Some(died[18].1), ..of(JobState::Dead) };
-    check_listed(rig, &filter, &all[18..]).await;
+    check_listed(rig, &filter, &latest_first(&died[18..])).await;
     let page = rig.engine().jobs(filter, None, 100).await.expect("the list is read");
     assert_eq!((page.looked_at, page.cursor), (2, None));
     let filter = JobFilter { until_ms: Some(died[3].1), ..of(JobState::Dead) };
-    check_listed(rig, &filter, &all[..3]).await;
+    check_listed(rig, &filter, &latest_first(&died[..3])).await;
     let page = rig.engine().jobs(filter, None, 100).await.expect("the list is read");
     assert_eq!((page.looked_at, page.cursor), (3, None), "nor at one that ended later");
     let filter = JobFilter { since_ms: Some(died[5].1), until_ms: Some(died[8].1), ..of(JobState::Dead) };
-    check_listed(rig, &filter, &all[5..8]).await;
+    check_listed(rig, &filter, &latest_first(&died[5..8])).await;
 }
 
 pub async fn an_operation_takes_the_jobs_of_a_time(rig: &Rig) {
@@ -222,7 +242,8 @@ pub async fn an_operation_takes_the_jobs_of_a_time(rig: &Rig) {
     let Reply::Operation(view) = rig.done(start).await else { panic!("an operation is shown") };
     assert_eq!((view.filter.since_ms, view.filter.until_ms), (filter.since_ms, filter.until_ms));
     rig.until("four jobs wait again", async || rig.counts("q").await.waiting == 4).await;
-    let left: Vec<_> = died.iter().enumerate().filter(|(at, _)| !(15..19).contains(at)).map(|(_, one)| one.0).collect();
+    let left = died.iter().enumerate().rev().filter(|(at, _)| !(15..19).contains(at));
+    let left: Vec<_> = left.map(|(_, one)| one.0).collect();
     check_listed(rig, &of(JobState::Dead), &left).await;
     let shown = rig.engine().operation(view.operation).await.expect("it is kept");
     assert_eq!((shown.filter, shown.changed), (view.filter, 4));
@@ -315,9 +336,10 @@ pub async fn a_list_goes_on_in_steps_over_many_queues(rig: &Rig) {
         rig.engine().execute(&Context::default(), (0..1_500).map(set).collect()).await.expect("all are answered");
     assert!(made.iter().all(Result::is_ok));
     let number = rig.add("last").await;
-    let page = rig.engine().jobs(JobFilter::default(), None, 10).await.expect("the list is read");
+    let waiting = JobFilter { states: vec![JobState::Waiting], ..JobFilter::default() };
+    let page = rig.engine().jobs(waiting.clone(), None, 10).await.expect("the list is read");
     assert!(page.jobs.is_empty() && page.cursor.is_some(), "a call looks into 1,000 queues at most");
-    let page = rig.engine().jobs(JobFilter::default(), page.cursor, 10).await.expect("the list is read");
+    let page = rig.engine().jobs(waiting, page.cursor, 10).await.expect("the list is read");
     assert_eq!(page.jobs.iter().map(|row| row.number).collect::<Vec<_>>(), [number]);
     assert_eq!(page.cursor, None);
 }

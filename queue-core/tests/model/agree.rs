@@ -49,6 +49,8 @@ pub(crate) fn check_agreement(store: &mut Store, model: &Model, now: Now) {
         let job = store.machine.job(number, &store.recorder);
         check_job(model, number, &job.unwrap_or_else(|| panic!("job #{number} is gone")));
     }
+    let newest_first = listed(store, now, &JobFilter::default());
+    assert!(newest_first.iter().eq(model.jobs.keys().rev()), "all jobs by number: {newest_first:?}");
     for queue in model.queues.keys() {
         let Ok(Reply::Queue(view)) = store.apply(now, &Command::ShowQueue { queue: queue.clone() }) else {
             panic!("queue {queue} is not shown");
@@ -72,7 +74,7 @@ fn check_list(store: &mut Store, model: &Model, now: Now, queue: &str, state: Jo
     }
     // And from one's end to another's.
     let ended = |number: &u64| model.jobs[number].done_at.saturating_add_signed(model.offset);
-    let (since, until) = (ended(&expected[expected.len() / 3]), ended(&expected[expected.len() * 2 / 3]));
+    let (since, until) = (ended(&expected[expected.len() * 2 / 3]), ended(&expected[expected.len() / 3]));
     let filter = JobFilter { since_ms: Some(since), until_ms: (until > since).then_some(until), ..filter };
     expected.retain(|number| ended(number) >= since && filter.until_ms.is_none_or(|until| ended(number) < until));
     assert_eq!(listed(store, now, &filter), expected, "{state} jobs of {queue} that ended from {since} to {until}");

@@ -18,7 +18,7 @@ use crate::model::{Command, Context, Error, JobNumber, JobRef, Limits, Now, Repl
 
 pub(super) use queues::CONFIG;
 pub(crate) use read::page_after;
-pub(super) use read::{Place, Work, states_of};
+pub(super) use read::{Place, Walk, Work};
 pub use search::Candidates;
 pub use size::check_size;
 

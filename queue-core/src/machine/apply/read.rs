@@ -2,6 +2,7 @@
 //!
 //! A list looks at no more than 1,000 jobs a call and says where to go on, so that no reader holds the writer up.
 
+use std::cmp::Reverse;
 use std::ops::{Bound, Range};
 
 use serde_json::{Map, Value};
@@ -64,6 +65,9 @@ impl Place {
     pub(in super::super) const START: Self =
         Self { queue: u32::MAX, state: 0, order: i64::MIN, key: i64::MIN, number: 0 };
 
+    /// Among all jobs by number, from the newest down.
+    const NEWEST: Self = Self { order: 0, key: 0, ..Self::START };
+
     pub(in super::super) fn parse(text: &str) -> Result<Self, Error> {
         let bad = || Error::bad_arg("cursor", text, CURSOR);
         let parts: Vec<i64> = text.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
@@ -82,37 +86,59 @@ impl Place {
     }
 }
 
-/// The states whose jobs a filter can mean.
-pub(in super::super) fn states_of(filter: &JobFilter) -> Vec<JobState> {
-    let all = match (filter.cause, filter.reason) {
-        (Some(_), Some(_)) => &[][..],
-        (Some(_), None) => &[JobState::Delayed][..],
-        (None, Some(_)) => &[JobState::Dead][..],
-        (None, None) => JobState::ALL,
-    };
-    let wanted = |state: &&JobState| filter.states.is_empty() || filter.states.contains(state);
-    all.iter().filter(wanted).copied().collect()
+/// What is walked over: the jobs that a filter may mean, in which order.
+pub(in super::super) struct Walk<'f> {
+    pub(in super::super) filter: &'f JobFilter,
+    /// The states whose jobs it can mean.
+    pub(in super::super) states: Vec<JobState>,
+    /// A list shows what happened last before what happened first; an operation takes jobs as they came.
+    is_list: bool,
+}
+
+impl<'f> Walk<'f> {
+    pub(super) fn of_list(filter: &'f JobFilter) -> Self {
+        let all = match (filter.cause, filter.reason) {
+            (Some(_), Some(_)) => &[][..],
+            (Some(_), None) => &[JobState::Delayed][..],
+            (None, Some(_)) => &[JobState::Dead][..],
+            (None, None) => JobState::ALL,
+        };
+        let wanted = |state: &&JobState| filter.states.is_empty() || filter.states.contains(state);
+        Self { filter, states: all.iter().filter(wanted).copied().collect(), is_list: true }
+    }
+
+    /// Over those states alone that `fits` says.
+    pub(in super::super) fn of_operation(filter: &'f JobFilter, fits: impl Fn(JobState) -> bool) -> Self {
+        let mut walk = Self { is_list: false, ..Self::of_list(filter) };
+        walk.states.retain(|&state| fits(state));
+        walk
+    }
+
+    /// Whether it goes over everything by number, from the newest down.
+    fn is_by_number(&self) -> bool {
+        self.is_list && self.filter.queue.is_none() && self.states.len() == JobState::ALL.len()
+    }
 }
 
 impl Machine {
-    /// Up to `limit` jobs of the filter's queue and states from `place` on, in order, as far as the work allows; and where
-    /// to go on.
+    /// Up to `limit` jobs from `place` on, in order, as far as the work allows; and where to go on.
     pub(in super::super) fn scan(
         &self,
-        filter: &JobFilter,
-        states: &[JobState],
+        walk: &Walk<'_>,
         mut place: Place,
         limit: usize,
         work: &mut Work,
     ) -> Result<(Vec<Place>, Option<Place>), Error> {
-        let named = match &filter.queue {
+        if walk.is_by_number() {
+            return Ok(self.scan_numbers(walk.filter, place, limit));
+        }
+        let named = match &walk.filter.queue {
             Some(name) => Some(self.queue_id(name).ok_or_else(|| Error::no_queue(name))?),
             None => None,
         };
         let from = self.queues.get(place.queue as usize).map_or("", |queue| &queue.name);
         let by_name = self.queue_names.range::<str, _>((Bound::Included(from), Bound::Unbounded));
         let all = by_name.map(|(_, &queue)| queue).take(if named.is_some() { 0 } else { usize::MAX });
-        let ended = self.ended_within(filter);
         let mut found: Vec<Place> = Vec::new();
         for queue in named.into_iter().chain(all) {
             if place.queue != queue {
@@ -122,10 +148,10 @@ impl Machine {
                 return Ok((found, Some(place)));
             }
             work.queues -= 1;
-            while let Some(&state) = states.get(place.state) {
+            while let Some(&state) = walk.states.get(place.state) {
                 // One more than wanted shows where to go on.
                 let wanted = limit + 1 - found.len();
-                let page = match self.scan_state(state, place, &ended, wanted, work) {
+                let page = match self.scan_state(walk, state, place, wanted, work) {
                     Ok(page) => page,
                     // The place stays, and what was passed on the way to it is not passed again.
                     Err(passed) => return Ok((found, Some(Place { number: passed, ..place }))),
@@ -149,36 +175,55 @@ impl Machine {
         filter.since_ms.map_or(0, steady)..filter.until_ms.map_or(u64::MAX, steady)
     }
 
+    fn scan_numbers(&self, filter: &JobFilter, place: Place, limit: usize) -> (Vec<Place>, Option<Place>) {
+        let from = if place == Place::START { filter.up_to.map_or(u64::MAX, |up_to| up_to.0) } else { place.number };
+        let mut found = self.rows.down_from(from).map(|(number, _)| Place { number, ..Place::NEWEST });
+        let page = found.by_ref().take(limit).collect();
+        (page, found.next())
+    }
+
     /// A page of one state, or the job that was reached when the work was done before the place was. Done jobs stand in the
-    /// order of their end, so that of them none is met that did not end within `ended`.
+    /// order of their end, so that of them none is met that ended at another time than the filter means.
     fn scan_state(
         &self,
+        walk: &Walk<'_>,
         state: JobState,
         from: Place,
-        ended: &Range<u64>,
         limit: usize,
         work: &mut Work,
     ) -> Result<Page, u64> {
         // A state's only order is numbered 0; before it is the start.
         let (key, number) = if from.order < 0 { (0, 0) } else { (from.key.cast_unsigned(), from.number) };
         let queue = &self.queues[from.queue as usize];
-        let tree = |tree, key| queue.tree(tree).range((key, number)..).copied();
-        let first = (key, number).max((ended.start, 0));
-        let done = |tree| queue.tree(tree).range(first..first.max((ended.end, 0))).copied();
-        let one = |only| merge(only, std::iter::empty(), limit);
+        let up = |tree, key| queue.tree(tree).range((key, number)..).copied();
+        let ended = self.ended_within(walk.filter);
+        let (start, end) = ((ended.start, 0), (ended.end, 0));
+        // One order of what is done, or two as one.
+        let done = |tree, beside: Option<Tree>| -> Page {
+            if walk.is_list {
+                let end = if from.order < 0 { end } else { end.min((key, number.saturating_add(1))) };
+                let down = |tree| queue.tree(tree).range(start..start.max(end)).rev().copied().map(Reverse);
+                let all = merge(down(tree), beside.into_iter().flat_map(down));
+                all.take(limit).map(|Reverse(job)| in_order(job)).collect()
+            } else {
+                let start = start.max((key, number));
+                let up = |tree| queue.tree(tree).range(start..start.max(end)).copied();
+                merge(up(tree), beside.into_iter().flat_map(up)).take(limit).map(in_order).collect()
+            }
+        };
         Ok(match state {
             JobState::Waiting => return self.scan_lanes(from, limit, work),
             JobState::WaitingChildren => Vec::new(),
             JobState::Delayed => {
                 // By due time, whichever clock it counts on: in wall time.
                 let steady = if from.order < 0 { 0 } else { key.saturating_add_signed(self.offset.saturating_neg()) };
-                let counted = tree(Tree::Delayed, steady).map(|(at, number)| (self.to_wall(at), number));
-                merge(counted, tree(Tree::DelayedWall, key), limit)
+                let counted = up(Tree::Delayed, steady).map(|(at, number)| (self.to_wall(at), number));
+                merge(counted, up(Tree::DelayedWall, key)).take(limit).map(in_order).collect()
             }
-            JobState::Active => one(tree(Tree::Active, key)),
-            JobState::Completed => merge(done(Tree::Completed), done(Tree::CompletedOwn), limit),
-            JobState::Dead => one(done(Tree::Dead)),
-            JobState::Cancelled => one(done(Tree::Cancelled)),
+            JobState::Active => up(Tree::Active, key).take(limit).map(in_order).collect(),
+            JobState::Completed => done(Tree::Completed, Some(Tree::CompletedOwn)),
+            JobState::Dead => done(Tree::Dead, None),
+            JobState::Cancelled => done(Tree::Cancelled, None),
         })
     }
 
@@ -186,7 +231,7 @@ impl Machine {
         let queue = &self.queues[from.queue as usize];
         let mut found = Vec::new();
         // Lanes go from the largest priority down, so their order in the scan is the priority's negative.
-        for (&std::cmp::Reverse(priority), lane) in &queue.lanes {
+        for (&Reverse(priority), lane) in &queue.lanes {
             let order = -i64::from(priority);
             if order < from.order {
                 continue;
@@ -248,13 +293,13 @@ impl Machine {
             return Err(Error::new(Word::Unsupported, format!("this engine does not search payloads for {text:?}")));
         }
         let place = cursor.map_or(Ok(Place::START), Place::parse)?;
-        let states = states_of(filter);
+        let walk = Walk::of_list(filter);
         let mut page = JobPage::default();
         let (mut from, budget, mut work) = (Some(place), 1_000, Work::of_a_call());
         let mut more = true;
         while let Some(place) = from.filter(|_| more) {
             let wanted = (limit as usize - page.jobs.len()).min((budget - page.looked_at) as usize);
-            let (found, next) = self.scan(filter, &states, place, wanted, &mut work)?;
+            let (found, next) = self.scan(&walk, place, wanted, &mut work)?;
             page.looked_at += found.len() as u64;
             for Place { number: job, .. } in found {
                 let row = self.rows.get(job).expect("a job in an order is there");
@@ -426,19 +471,19 @@ pub(super) fn check_limit(limit: u32) -> Result<(), Error> {
     }
 }
 
-/// The first `limit` of two orders as one, as (order, key, number).
-fn merge(
-    first: impl Iterator<Item = (u64, u64)>,
-    second: impl Iterator<Item = (u64, u64)>,
-    limit: usize,
-) -> Vec<(i64, i64, u64)> {
+/// Two orders as one.
+fn merge<T: Ord>(first: impl Iterator<Item = T>, second: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let (mut first, mut second) = (first.peekable(), second.peekable());
-    let earlier = || {
+    std::iter::from_fn(move || {
         let from_second = match (first.peek(), second.peek()) {
             (Some(first), Some(second)) => second < first,
             (first, _) => first.is_none(),
         };
         if from_second { second.next() } else { first.next() }
-    };
-    std::iter::from_fn(earlier).take(limit).map(|(at, number)| (0, at.cast_signed(), number)).collect()
+    })
+}
+
+/// A job of a state that has one order.
+const fn in_order((at, number): (u64, u64)) -> (i64, i64, u64) {
+    (0, at.cast_signed(), number)
 }

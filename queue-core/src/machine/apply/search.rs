@@ -6,7 +6,7 @@
 //! Invariant: each row of a page is the job as it is at one instant, and a job that stays where it is is met once.
 
 use super::super::{Blob, Machine, Sink};
-use super::read::{Place, Work, check_limit, states_of};
+use super::read::{Place, Walk, Work, check_limit};
 use crate::model::{Error, JobFilter, JobPage};
 
 /// Jobs that are looked at for a page.
@@ -49,7 +49,7 @@ impl Machine {
         check_limit(limit)?;
         filter.check()?;
         let start = cursor.map_or(Ok(Place::START), Place::parse)?;
-        let states = states_of(filter);
+        let walk = Walk::of_list(filter);
         let (mut work, mut bytes) = (Work::of_a_call(), 0);
         let mut candidates = Candidates { jobs: Vec::new(), looked_at: 0, next: Some(start) };
         while let Some(from) = candidates.next {
@@ -57,7 +57,7 @@ impl Machine {
             if wanted == 0 || bytes >= PAYLOAD_BYTES || work.is_done() {
                 break;
             }
-            let (places, next) = self.scan(filter, &states, from, wanted, &mut work)?;
+            let (places, next) = self.scan(&walk, from, wanted, &mut work)?;
             for place in places {
                 let row = self.rows.get(place.number).expect("a job in an order is there");
                 if self.matches(filter, place.number, row) {
@@ -83,12 +83,12 @@ impl Machine {
         sink: &impl Sink,
         has_text: impl Fn(Blob) -> bool,
     ) -> JobPage {
-        let states = states_of(filter);
+        let walk = Walk::of_list(filter);
         let mut had = candidates.jobs.iter().zip(had_text).filter_map(|(job, had)| had.then_some(job));
         let mut page = JobPage::default();
         for job in had.by_ref().take(limit as usize) {
             let Some(row) = self.rows.get(job.place.number) else { continue };
-            let matches = states.contains(&row.state) && self.matches(filter, job.place.number, row);
+            let matches = walk.states.contains(&row.state) && self.matches(filter, job.place.number, row);
             if matches && (row.payload == job.payload || has_text(row.payload)) {
                 page.jobs.push(self.summary(job.place.number, row, sink));
             }

@@ -199,7 +199,8 @@ impl Model {
             (JobState::Delayed, Some((Due::Steady(at), _))) => (0, at as i64 + self.offset, number),
             (JobState::Delayed, Some((Due::Wall(at), _))) => (0, at as i64, number),
             (JobState::Active, _) => (0, job.lease_until as i64, number),
-            _ => (0, job.done_at as i64, number),
+            // The latest first.
+            _ => (0, -(job.done_at as i64), u64::MAX - number),
         }
     }
 

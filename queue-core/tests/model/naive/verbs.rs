@@ -107,7 +107,11 @@ impl Model {
                 && !(sends && job.leases.last().is_some_and(|lease| lease.0.0 > last_token))
         };
         let mut meant: Vec<_> = self.jobs.iter().filter(|&(&number, job)| matches(number, job)).collect();
-        meant.sort_by_key(|&(&number, job)| (job.queue.clone(), job.state, self.place_in_list(number)));
+        // What is done is listed from the latest back, and sent on its way again as it came.
+        meant.sort_by_key(|&(&number, job)| {
+            let done = job.state.is_done().then_some((job.done_at, number));
+            (job.queue.clone(), job.state, done, self.place_in_list(number))
+        });
         let meant: Vec<_> = meant.into_iter().map(|(&number, _)| number).collect();
         for number in meant {
             self.carry_out(number, &verb);
