@@ -146,7 +146,7 @@ pub(crate) fn check(name: &str, text: &str) {
         (r#""steady":\d+"#, r#""steady":[steady]"#),
         (r#""delayed":\d{10,}"#, r#""delayed":[steady]"#),
         (r#""token":"\d+-"#, r#""token":"[epoch]-"#),
-        (r#"waiting_ms":\d+"#, r#"waiting_ms":[ms]"#),
+        (r#"(waiting|in)_ms":\d+"#, r#"${1}_ms":[ms]"#),
         // Statistics are in a snapshot, and how much they take follows from how long things took.
         (r#"("records":\d+,"bytes":)\d+"#, "${1}[bytes]"),
         (r"a snapshot of \d+ bytes", "a snapshot of [bytes] bytes"),
