@@ -49,6 +49,16 @@
     }
   }, 1000);
 
+  // One box for all rows of a page, ticked while each of them is.
+  const all = document.getElementById("all");
+  const boxes = () => [...document.querySelectorAll("input[type=checkbox][name=job]")];
+  if (all) all.hidden = false;
+  document.addEventListener("change", ({ target }) => {
+    if (!all) return;
+    if (target === all) for (const box of boxes()) box.checked = all.checked;
+    else all.checked = boxes().every((box) => box.checked);
+  });
+
   // The events stop at a button.
   const pause = document.getElementById("pause");
   if (pause) pause.hidden = false;

@@ -24,6 +24,11 @@ impl Query {
         self.exact(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// Every value of a name, in order.
+    pub(crate) fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The first value of a name as it is.
     pub(crate) fn exact(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

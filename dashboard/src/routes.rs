@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::access::Role;
 use crate::pages::{
     assets, errors, events, job, job_actions, job_edit, job_forms, jobs, live, login, metrics, operations, overview,
-    queue, queue_actions, queues, series, theme, workers,
+    queue, queue_actions, queues, selected, series, theme, workers,
 };
 use crate::visit::{Shown, Visit};
 
@@ -73,6 +73,8 @@ macro_rules! table {
 table! {
     GET "/" Viewer overview::page;
     GET "/jobs" Viewer jobs::page;
+    GET "/jobs/selected" Operator selected::preview;
+    POST "/jobs/selected" Operator selected::apply;
     GET "/jobs/{job}" Viewer job::page;
     GET "/jobs/{job}/payload" Viewer job::payload;
     GET "/jobs/{job}/result" Viewer job::result;

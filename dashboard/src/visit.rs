@@ -120,7 +120,8 @@ impl Visit {
 
     /// The page that a form stood on, without the base. One elsewhere is not gone to.
     pub(crate) fn from(&self) -> Option<&str> {
-        let from = self.form.get("back")?;
+        // A form that only shows another has it in the address.
+        let from = self.form.get("back").or_else(|| self.query.get("back"))?;
         from.strip_prefix(self.app.base.as_str()).filter(|path| is_ours(path))
     }
 

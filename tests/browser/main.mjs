@@ -13,6 +13,7 @@ import * as login from "./login.mjs";
 import * as pages from "./pages.mjs";
 import * as queues from "./queue_actions.mjs";
 import * as search from "./search.mjs";
+import * as selection from "./selection.mjs";
 import * as stopping from "./stopping.mjs";
 import * as values from "./values.mjs";
 import * as without from "./without_script.mjs";
@@ -26,7 +27,7 @@ describe("browser", () => {
   before(open);
   after(close);
   describe("all", { concurrency: AT_ONCE }, () => {
-    for (const part of [pages, charts, actions, errors, queues, search, keys, live, events, login, values, without, workers]) part.tests();
+    for (const part of [pages, charts, actions, errors, queues, search, keys, live, events, selection, login, values, without, workers]) part.tests();
   });
   describe("alone", stopping.tests);
   // A part of the tests cannot use all there is.

@@ -7,28 +7,29 @@ use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{BulkVerb, Error, JobFilter, JobPage, JobState};
 
-use super::operations;
 use super::search::{self, Search};
+use super::{operations, selected};
 use crate::access::Role;
 use crate::query::Query;
 use crate::view::{self, count, many};
 use crate::visit::{Nav, Page, Shown, Visit};
 
 /// Rows of a page.
-const ROWS: usize = 50;
+const ROWS: usize = selected::MOST;
 /// How often the engine is asked for one page: each time it looks at up to a thousand jobs.
 const CALLS: usize = 10;
 
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let search = Search::parse(visit.query.exact("q").unwrap_or_default());
-    let found = find(visit, search.filter(visit.now_ms)?).await?;
+    let filter = search.filter(visit.now_ms)?;
+    let found = find(visit, filter.clone()).await?;
     let body = html! {
         h1 { "Jobs" }
         (search.tabs(visit))
         (search.chips(visit))
-        (bulk(visit, &search))
+        (bulk(visit, &search, &filter))
         @if found.jobs.is_empty() { (nothing(visit, &search, &found)) }
-        @else { (view::jobs::table(&visit.app, &found.jobs, visit.now_ms)) }
+        @else { (selected::list(visit, &found.jobs, &verbs(visit.access.role, &filter))) }
         (paging(visit, &found))
     };
     Ok(Page::new("Jobs", Nav::Jobs, body).into())
@@ -37,7 +38,8 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
 /// The dead jobs alone.
 pub(crate) async fn dead(visit: &Visit) -> Result<Shown, Error> {
     let search = Search::parse(visit.query.exact("q").unwrap_or_default()).only(JobState::Dead.as_str());
-    let found = find(visit, search.filter(visit.now_ms)?).await?;
+    let filter = search.filter(visit.now_ms)?;
+    let found = find(visit, filter.clone()).await?;
     let q = search.others();
     let body = html! {
         h1 { "Dead letters" }
@@ -47,13 +49,13 @@ pub(crate) async fn dead(visit: &Visit) -> Result<Shown, Error> {
             input #search-dead type="search" name="q" value=(q) autocomplete="off" spellcheck="false"
                 placeholder="since:1h queue:emails reason:exhausted text";
         }
-        (bulk(visit, &search))
+        (bulk(visit, &search, &filter))
         @if found.jobs.is_empty() && found.cursor.is_none() {
             @if q.is_empty() { (view::empty("No job is dead", &html! { p { "Nothing was given up." } })) }
             @else { (view::empty("Nothing matches", &html! {
                 p { "No dead job matches this search. " a href=(visit.app.url("/dead")) { "Look at all dead jobs" } "." }
             })) }
-        } @else if !found.jobs.is_empty() { (view::jobs::table(&visit.app, &found.jobs, visit.now_ms)) }
+        } @else if !found.jobs.is_empty() { (selected::list(visit, &found.jobs, &verbs(visit.access.role, &filter))) }
         (paging(visit, &found))
     };
     Ok(Page::new("Dead letters", Nav::Dead, body).into())
@@ -75,27 +77,30 @@ async fn find(visit: &Visit, filter: JobFilter) -> Result<JobPage, Error> {
     Ok(found)
 }
 
-/// What can be done with all that match, each with a preview.
-fn bulk(visit: &Visit, search: &Search) -> Markup {
-    let filter = search.filter(visit.now_ms).unwrap_or_default();
-    let role = visit.access.role;
+/// What a role can do with jobs that a filter finds.
+fn verbs(role: Role, filter: &JobFilter) -> Vec<BulkVerb> {
     let any = |fits: fn(JobState) -> bool| filter.states.is_empty() || filter.states.iter().any(|state| fits(*state));
-    let fits = |verb: BulkVerb| match verb {
+    let fits = |verb: &BulkVerb| match verb {
         BulkVerb::Retry => any(JobState::is_done),
         BulkVerb::Promote => any(|state| state == JobState::Delayed),
         BulkVerb::Cancel => any(|state| !state.is_done()),
         BulkVerb::Remove => role >= Role::Admin && any(|state| state != JobState::Active),
     };
+    let all = [BulkVerb::Retry, BulkVerb::Promote, BulkVerb::Cancel, BulkVerb::Remove];
+    all.into_iter().filter(|verb| role >= Role::Operator && fits(verb)).collect()
+}
+
+/// What can be done with all that match, each with a preview.
+fn bulk(visit: &Visit, search: &Search, filter: &JobFilter) -> Markup {
+    let verbs = verbs(visit.access.role, filter);
     let q = search.to_string();
-    let shown = !search.is_empty() && filter.contains.is_none() && role >= Role::Operator;
     html! {
-        @if shown {
+        @if !search.is_empty() && filter.contains.is_none() && !verbs.is_empty() {
             div.actions {
                 span.dim { "All that match:" }
-                @for (verb, label) in [(BulkVerb::Retry, "run again"), (BulkVerb::Promote, "run now"),
-                    (BulkVerb::Cancel, "cancel"), (BulkVerb::Remove, "remove")] {
-                    @if fits(verb) {
-                        a.button href=(operations::preview_url(&visit.app, verb.as_str(), &q)) data-test-bulk=(verb) { (label) " …" }
+                @for verb in verbs {
+                    a.button href=(operations::preview_url(&visit.app, verb.as_str(), &q)) data-test-bulk=(verb) {
+                        (operations::label(verb).to_lowercase()) " …"
                     }
                 }
             }

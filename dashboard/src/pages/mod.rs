@@ -17,6 +17,7 @@ pub(crate) mod queue;
 pub(crate) mod queue_actions;
 pub(crate) mod queues;
 pub(crate) mod search;
+pub(crate) mod selected;
 pub(crate) mod series;
 pub(crate) mod theme;
 pub(crate) mod workers;

@@ -25,7 +25,7 @@ pub(crate) fn preview_url(app: &App, verb: &str, q: &str) -> String {
 }
 
 /// What a verb is called on a button.
-const fn label(verb: BulkVerb) -> &'static str {
+pub(crate) const fn label(verb: BulkVerb) -> &'static str {
     match verb {
         BulkVerb::Promote => "Run now",
         BulkVerb::Cancel => "Cancel",
@@ -35,7 +35,7 @@ const fn label(verb: BulkVerb) -> &'static str {
 }
 
 /// The verb that was named, if the role may have it.
-fn verb(visit: &Visit, given: &Query) -> Result<BulkVerb, Error> {
+pub(crate) fn verb(visit: &Visit, given: &Query) -> Result<BulkVerb, Error> {
     let word = given.get("verb").unwrap_or_default();
     let words: Vec<_> = BulkVerb::ALL.iter().map(|verb| verb.as_str()).collect();
     let verb = BulkVerb::parse(word).ok_or_else(|| Error::bad_arg("verb", word, &words.join(", ")))?;

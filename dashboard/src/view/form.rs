@@ -81,7 +81,7 @@ pub(crate) fn done(visit: &Visit) -> Markup {
 }
 
 /// What was done, and how it is told.
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 15] = [
     ("retried", "The job waits again, in a new round of attempts."),
     ("promoted", "The job waits now."),
     ("rescheduled", "The job has its new time."),
@@ -95,5 +95,6 @@ const DONE: [(&str, &str); 14] = [
     ("resumed", "The queue goes on."),
     ("set", "The settings are changed."),
     ("told", "The worker is told with its next sign of life."),
+    ("selected", "It is done with all that were selected."),
     ("unchanged", "Nothing was different, so nothing was changed."),
 ];

@@ -14,25 +14,37 @@ pub(crate) fn path(number: queue_core::model::JobNumber) -> String {
 
 /// A table of jobs.
 pub(crate) fn table(app: &App, jobs: &[JobSummary], now_ms: u64) -> Markup {
+    rows(app, jobs, now_ms, false)
+}
+
+/// As [`table`], with a box to tick before each job.
+pub(crate) fn table_to_select(app: &App, jobs: &[JobSummary], now_ms: u64) -> Markup {
+    rows(app, jobs, now_ms, true)
+}
+
+fn rows(app: &App, jobs: &[JobSummary], now_ms: u64, boxes: bool) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Jobs" {
             table.rows data-test-jobs {
                 thead { tr {
+                    // Script shows the box for all of them.
+                    @if boxes { th { input #all type="checkbox" hidden aria-label="all on this page" data-test-all; } }
                     th.number { "Job" } th { "State" } th { "Queue" } th { "Name" } th.number { "Tries" } th { "When" }
                     th.wide { "Id, tags" } th { "Last error" }
                 } }
-                tbody { @for job in jobs { (row(app, job, now_ms)) } }
+                tbody { @for job in jobs { (row(app, job, now_ms, boxes)) } }
             }
         }
     }
 }
 
-fn row(app: &App, job: &JobSummary, now_ms: u64) -> Markup {
+fn row(app: &App, job: &JobSummary, now_ms: u64, boxes: bool) -> Markup {
     let only = |word: &str, value: &str| {
         app.url_with("/jobs", &Query::default().with("q", crate::pages::search::qualifier(word, value)))
     };
     html! {
         tr data-test-job=(job.number.0) {
+            @if boxes { td { input type="checkbox" name="job" value=(job.number.0) aria-label=(format!("job {}", job.number)); } }
             td.number { a href=(app.url(&path(job.number))) { (job.number) } }
             td { (state::of_job(job)) }
             td { a href=(queues::link(app, &job.queue)) { (bytes::marked(&job.queue)) } }

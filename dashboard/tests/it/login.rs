@@ -153,6 +153,8 @@ async fn every_route_is_kept_to_its_role() {
     let remove =
         guarded.ask("POST", "/operations", &[&sessions[1]], "verb=remove&q=state%3Adead&sure=yes&reason=r").await;
     assert!(remove.status == 403 && remove.body.contains("removing jobs needs the role admin"), "{}", remove.body);
+    let remove = guarded.ask("POST", "/jobs/selected", &[&sessions[1]], "verb=remove&job=1&sure=yes&reason=r").await;
+    assert!(remove.status == 403 && remove.body.contains("removing jobs needs the role admin"), "{}", remove.body);
     assert_eq!(guarded.state().await, before, "a refusal changed something");
     for (route, token) in ROUTES.iter().filter(|route| route.method() == "POST").flat_map(|route| {
         let fits = ROLES.iter().zip(&guarded.tokens).filter(|((role, _), _)| *role >= route.role());
@@ -177,6 +179,11 @@ async fn a_page_offers_what_its_user_may_do_and_a_change_has_their_name() {
     let page = guarded.ask("GET", "/jobs/1", &[&viewer], "").await;
     assert!(page.body.contains("viewer, viewer") && page.body.contains("data-test-button=\"logout\""), "{}", page.body);
     assert!(!page.body.contains("data-test-button=\"retry\""), "{}", page.body);
+    for (session, boxes) in [(&viewer, false), (&operator, true)] {
+        let list = guarded.ask("GET", "/jobs", &[session], "").await;
+        assert_eq!(list.body.contains("type=\"checkbox\""), boxes, "{}", list.body);
+        assert!(!list.body.contains("selected-remove"), "{}", list.body);
+    }
     let page = guarded.ask("GET", "/jobs/1", &[&operator], "").await;
     assert!(page.body.contains("data-test-button=\"retry\""), "{}", page.body);
     let done = guarded.ask("POST", "/jobs/1/retry", &[&operator], "reason=mended").await;

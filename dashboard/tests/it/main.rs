@@ -10,3 +10,4 @@ mod metrics;
 mod pages;
 mod protocol;
 mod redact;
+mod selection;
