@@ -9,13 +9,13 @@ use queue_core::model::{Error, Series};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Gate, Hosts};
-use crate::crew::Look;
+use crate::crew;
 use crate::figures::Figures;
 use crate::kept::Kept;
 use crate::live::Live;
 use crate::pages::series::Wanted;
 use crate::query::Query;
-use crate::{Config, config, redact};
+use crate::{Config, config, redact, stock};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -30,7 +30,9 @@ pub(crate) struct App {
     pub(crate) series: Kept<Wanted, Series>,
     pub(crate) figures: Figures,
     /// Who serves what.
-    pub(crate) crew: Look,
+    pub(crate) crew: crew::Look,
+    /// What stands in all queues.
+    pub(crate) stock: stock::Look,
     /// Ends streams, so that a stop does not wait for those who watch.
     pub(crate) stop: CancellationToken,
     clock: SystemClock,
@@ -48,9 +50,10 @@ impl App {
         let hosts = Hosts::new(&config.hosts, &config.listen)?;
         let gate = Gate::new(config)?;
         let engine = redact::without(&config.redact, engine)?;
-        let (live, figures, crew) = (Live::default(), Figures::default(), Look::default());
+        let (live, figures) = (Live::default(), Figures::default());
+        let (crew, stock) = (crew::Look::default(), stock::Look::default());
         let (series, clock) = (Kept::new(SERIES.0, SERIES.1), SystemClock::default());
-        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, figures, crew, stop, clock }))
+        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, figures, crew, stock, stop, clock }))
     }
 
     /// The wall clock, milliseconds since the Unix epoch.

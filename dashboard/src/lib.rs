@@ -22,6 +22,7 @@ mod query;
 mod redact;
 pub mod routes;
 mod serve;
+mod stock;
 mod view;
 mod visit;
 

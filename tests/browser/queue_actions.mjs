@@ -20,6 +20,21 @@ export function tests() {
     });
   });
 
+  test("the overview's queues are sorted by what is pressed", async () => {
+    await asVisitor({}, async (page) => {
+      await go(page, "/");
+      for (const word of ["dead", "waiting", "active", "oldest", "name"]) {
+        await follow(page, `[data-test-sort="${word}"]`);
+        assert.equal(await page.locator(`[data-test-sort="${word}"]`).getAttribute("aria-current"), "true");
+        if (word !== "dead") continue;
+        const queues = await engine.ask(["queue", "list"]);
+        const most = Math.max(...queues.map(({ counts }) => counts.dead));
+        const first = await page.locator("[data-test-queue]").first().getAttribute("data-test-queue");
+        assert.equal(queues.find(({ queue }) => queue === first).counts.dead, most, first);
+      }
+    });
+  });
+
   test("a queue's settings are set, shown with who set them, and given back", async () => {
     await engine.add("tuned", "n", "1");
     const attempts = async () => (await engine.queue("tuned")).settings.find(({ setting }) => setting === "attempts");

@@ -14,6 +14,7 @@ use crate::access::Role;
 use crate::app::App;
 use crate::pages::{errors, events, job, operations, overview, queue, workers};
 use crate::query::{Query, name_of, segment};
+use crate::stock::Sort;
 use crate::view::totals;
 
 /// A region of pages.
@@ -22,7 +23,7 @@ pub(crate) enum Topic {
     /// The totals, on every page.
     Totals,
     /// What the overview shows.
-    Overview,
+    Overview(Sort),
     /// What stands in a queue.
     Queue(String),
     /// What is known of a job, but its payload.
@@ -45,7 +46,8 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Totals => f.write_str("totals"),
-            Self::Overview => f.write_str("overview"),
+            Self::Overview(Sort::Name) => f.write_str("overview"),
+            Self::Overview(sort) => write!(f, "overview:{sort}"),
             Self::Errors => f.write_str("errors"),
             Self::Error(fingerprint) => write!(f, "error:{}", segment(fingerprint)),
             Self::Events(filter) => write!(f, "events:{}", segment(&filter.query().to_string())),
@@ -60,17 +62,18 @@ impl fmt::Display for Topic {
 
 impl Topic {
     /// How topics are written.
-    pub(crate) const FORMS: &str = "totals, overview, errors, error:FINGERPRINT, events:FILTER, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
+    pub(crate) const FORMS: &str = "totals, overview, overview:SORT, errors, error:FINGERPRINT, events:FILTER, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             None => match text {
                 "totals" => Some(Self::Totals),
-                "overview" => Some(Self::Overview),
+                "overview" => Some(Self::Overview(Sort::Name)),
                 "errors" => Some(Self::Errors),
                 "workers" => Some(Self::Workers),
                 _ => None,
             },
+            Some(("overview", word)) => Sort::parse(word).map(Self::Overview),
             Some(("error", text)) => Some(Self::Error(text_of(text)?)),
             Some(("events", filter)) => {
                 EventFilter::of(&Query::parse(text_of(filter)?.as_bytes())).ok().map(Self::Events)
@@ -87,7 +90,7 @@ impl Topic {
     pub(super) async fn render(&self, app: &App, role: Role) -> Markup {
         let (id, rendered) = match self {
             Self::Totals => ("totals", self.totals(app).await),
-            Self::Overview => ("overview", overview::region(app).await),
+            Self::Overview(sort) => ("overview", overview::region(app, *sort).await),
             Self::Queue(queue) => ("queue", queue::region(app, queue).await),
             Self::Errors => ("errors", errors::region(app, role).await),
             Self::Error(fingerprint) => ("error", errors::one_region(app, fingerprint).await),
@@ -136,7 +139,8 @@ mod tests {
     fn topics_are_read_as_they_are_written() {
         for topic in [
             Topic::Totals,
-            Topic::Overview,
+            Topic::Overview(Sort::Name),
+            Topic::Overview(Sort::Dead),
             Topic::Errors,
             Topic::Error("exit: no, \"Q\" at N/X".into()),
             Topic::Queue("a,b=c:ä/..".into()),

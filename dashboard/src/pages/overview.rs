@@ -1,82 +1,98 @@
 //! `/`: what needs attention, and every queue with its counts.
 
 use maud::{Markup, html};
-use queue_core::engine::EngineExt;
 use queue_core::model::{Error, FailureGroup, QueueView};
 
 use crate::app::App;
 use crate::crew::Crew;
 use crate::live::Topic;
 use crate::pages::errors;
+use crate::stock::{Sort, Stock};
 use crate::view::{self, bytes, count, many, time};
 use crate::visit::{Nav, Page, Shown, Visit};
 
 /// Most queues that the overview shows.
-const QUEUES: u32 = 100;
+const QUEUES: usize = 100;
+/// Most lines of one kind in the list of what needs attention.
+const LINES: usize = 10;
 /// From when on a waiting job is worth a word.
 const LONG_MS: u64 = 60_000;
 
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
+    let word = visit.query.get("sort").unwrap_or(Sort::default().word());
+    let allowed = || Error::bad_arg("sort", word, &Sort::ALL.map(Sort::word).join(", "));
+    let sort = Sort::parse(word).ok_or_else(allowed)?;
     let body = html! {
         h1.unseen { "Overview" }
-        div #overview data-test-live="overview" { (region(&visit.app).await?) }
+        div #overview data-test-live="overview" { (region(&visit.app, sort).await?) }
     };
-    Ok(Page::new("Overview", Nav::Overview, body).live(Topic::Overview).into())
+    Ok(Page::new("Overview", Nav::Overview, body).live(Topic::Overview(sort)).into())
 }
 
 /// What is kept up to date.
-pub(crate) async fn region(app: &App) -> Result<Markup, Error> {
-    let page = app.engine.queues(None, QUEUES).await?;
-    let lately = view::queues::activity(app, None, QUEUES).await?;
+pub(crate) async fn region(app: &App, sort: Sort) -> Result<Markup, Error> {
+    let stock = Stock::of(app).await?;
     let failures = errors::worst(app).await?;
     let crew = Crew::of(app).await?;
-    let queues = page.queues;
+    let queues = stock.sorted(sort, QUEUES);
+    let known = stock.queues.len();
     Ok(html! {
-        (attention(app, &queues, &crew, &failures))
+        (attention(app, &stock, &crew, &failures))
         section {
             h2 { "Queues" }
             @if queues.is_empty() {
                 (view::queues::none())
-            } @else { (view::queues::table(app, &queues, &lately)) }
-            @if page.cursor.is_some() { p { "The first " (QUEUES) " by name; " a href=(app.url("/queues")) { "all queues" } } }
+            } @else { (view::queues::table(app, &queues, &stock.lately, Some(sort))) }
+            @if known > queues.len() {
+                p data-test-part { "The first " (QUEUES) " of " @if !stock.all { "the first " } (count(known as u64)) " queues by name"
+                    @if sort != Sort::Name { ", sorted by " (sort) } "; " a href=(app.url("/queues")) { "all queues" } }
+            }
         }
     })
 }
 
-/// What somebody should look at, worst first.
-fn attention(app: &App, queues: &[QueueView], crew: &Crew, failures: &[FailureGroup]) -> Markup {
-    let unserved = |queue: &&QueueView| queue.counts.waiting > 0 && !crew.takes_from(&queue.queue);
-    let slow = |queue: &&QueueView| queue.oldest_waiting_ms.unwrap_or(0) >= LONG_MS && crew.takes_from(&queue.queue);
-    let dead = |queue: &&QueueView| queue.counts.dead > 0;
-    let paused = |queue: &&QueueView| queue.paused;
-    let item = |queue: &QueueView, state: &str, text: String| {
-        html! { li data-test-attention=(state) { a href=(view::queues::jobs(app, &queue.queue, state)) { (bytes::marked(&queue.queue)) } ": " (text) } }
-    };
-    let none = failures.is_empty()
-        && !queues.iter().any(|queue| unserved(&queue) || slow(&queue) || dead(&queue) || paused(&queue));
+/// What somebody should look at, worst first: of all queues, a few of each kind.
+fn attention(app: &App, stock: &Stock, crew: &Crew, failures: &[FailureGroup]) -> Markup {
+    let waited = |queue: &QueueView| time::took(queue.oldest_waiting_ms.unwrap_or(0) / 1_000 * 1_000);
+    let kinds = [
+        worst(app, stock, Sort::Waiting, |queue| {
+            let unserved = queue.counts.waiting > 0 && !crew.takes_from(&queue.queue);
+            unserved.then(|| ("waiting", format!("{}, and {} waiting", nobody(crew), are(queue.counts.waiting))))
+        }),
+        worst(app, stock, Sort::Oldest, |queue| {
+            let slow = queue.oldest_waiting_ms.unwrap_or(0) >= LONG_MS && crew.takes_from(&queue.queue);
+            slow.then(|| ("waiting", format!("its oldest job has waited {}", waited(queue))))
+        }),
+        html! { @for group in failures { (errors::attention(app, group)) } },
+        worst(app, stock, Sort::Dead, |queue| {
+            (queue.counts.dead > 0).then(|| ("dead", format!("{} dead", are(queue.counts.dead))))
+        }),
+        worst(app, stock, Sort::Waiting, |queue| {
+            let why = || queue.pause_reason.as_deref().unwrap_or("no reason was given");
+            queue.paused.then(|| ("waiting", format!("paused: {}", why())))
+        }),
+    ];
     html! {
-        @if !none {
+        @if kinds.iter().any(|kind| !kind.0.is_empty()) {
             section.attention {
                 h2 { "Needs attention" }
-                ul {
-                    @for queue in queues.iter().filter(unserved) {
-                        (item(queue, "waiting", format!("{}, and {} waiting", nobody(crew), are(queue.counts.waiting))))
-                    }
-                    @for queue in queues.iter().filter(slow) {
-                        (item(queue, "waiting", format!("its oldest job has waited {}",
-                            time::took(queue.oldest_waiting_ms.unwrap_or(0) / 1_000 * 1_000))))
-                    }
-                    @for group in failures { (errors::attention(app, group)) }
-                    @for queue in queues.iter().filter(dead) {
-                        (item(queue, "dead", format!("{} dead", are(queue.counts.dead))))
-                    }
-                    @for queue in queues.iter().filter(paused) {
-                        (item(queue, "waiting", format!("paused: {}",
-                            queue.pause_reason.as_deref().unwrap_or("no reason was given"))))
-                    }
-                }
+                ul { @for kind in kinds { (kind) } }
             }
         }
+    }
+}
+
+/// A line for each of the worst queues of which `say` has something to say, with the state of the jobs it is about.
+fn worst(app: &App, stock: &Stock, sort: Sort, say: impl Fn(&QueueView) -> Option<(&'static str, String)>) -> Markup {
+    let queues = stock.sorted(sort, usize::MAX);
+    let mut lines = queues.into_iter().filter_map(|queue| Some((queue, say(queue)?)));
+    let shown: Vec<_> = lines.by_ref().take(LINES).collect();
+    let more = lines.count();
+    html! {
+        @for (queue, (state, text)) in shown {
+            li data-test-attention=(state) { a href=(view::queues::jobs(app, &queue.queue, state)) { (bytes::marked(&queue.queue)) } ": " (text) }
+        }
+        @if more > 0 { li.dim { "and the same of " (many(more as u64, "more queue")) } }
     }
 }
 

@@ -16,11 +16,11 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let after = visit.query.get("after").map(str::to_owned);
     let first = after.is_none();
     let page = app.engine.queues(after.clone(), ROWS).await?;
-    let lately = view::queues::activity(app, after, ROWS).await?;
+    let lately = view::queues::activity(&*app.engine, after, ROWS).await?;
     let body = html! {
         h1 { "Queues" }
         @if page.queues.is_empty() && first { (view::queues::none()) }
-        @else { (view::queues::table(app, &page.queues, &lately)) }
+        @else { (view::queues::table(app, &page.queues.iter().collect::<Vec<_>>(), &lately, None)) }
         p.paging {
             @if !first { a.button href=(app.url("/queues")) data-test-first { "First page" } " " }
             @if let Some(cursor) = page.cursor {

@@ -1,7 +1,9 @@
 //! A table of queues: counts by state, what happened in the last five minutes, how long the next job has waited.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
-use queue_core::engine::EngineExt;
+use queue_core::engine::{Engine, EngineExt};
 use queue_core::model::{Activity, ActivityQuery, Error, QueueView, Step};
 
 use super::state::{self, LOOKS};
@@ -9,6 +11,7 @@ use super::{bytes, count, spark, time};
 use crate::app::App;
 use crate::pages::search::qualifier;
 use crate::query::{Query, segment};
+use crate::stock::Sort;
 
 /// The states that have a column.
 const COLUMNS: [&str; 7] = ["waiting", "delayed", "retrying", "active", "completed", "dead", "cancelled"];
@@ -41,27 +44,40 @@ const POINTS: u32 = 30;
 const MINUTES: u64 = 5;
 
 /// What the queues of a page did lately; `after` and `limit` as for the page.
-pub(crate) async fn activity(app: &App, after: Option<String>, limit: u32) -> Result<Vec<Activity>, Error> {
+pub(crate) async fn activity(engine: &dyn Engine, after: Option<String>, limit: u32) -> Result<Vec<Activity>, Error> {
     let query = ActivityQuery { queue: None, step: Step::Seconds, points: POINTS, cursor: after, limit };
-    Ok(app.engine.activity(query).await?.rows)
+    Ok(engine.activity(query).await?.rows)
 }
 
-/// A table of queues, beside what each did lately.
-pub(crate) fn table(app: &App, queues: &[QueueView], lately: &[Activity]) -> Markup {
+/// A table of queues, beside what each did lately; where it can be sorted, how it is.
+pub(crate) fn table(app: &App, queues: &[&QueueView], lately: &[Activity], sort: Option<Sort>) -> Markup {
+    let lately: HashMap<_, _> = lately.iter().map(|row| (row.queue.as_str(), row)).collect();
+    let heading = |text: Markup, word: &str| {
+        let (by, now) = (Sort::parse(word).filter(|_| sort.is_some()), sort.is_some_and(|sort| sort.word() == word));
+        html! {
+            @match by {
+                Some(by) => { a href=(app.url_with("/", &Query::default().with("sort", by.word()))) aria-current=[now.then_some("true")]
+                    title=(if by == Sort::Name { "sort by name" } else { "sort, the largest first" }) data-test-sort=(by) { (text) } }
+                None => (text)
+            }
+        }
+    };
     html! {
         div.scroll tabindex="0" role="region" aria-label="Queues" {
             table.rows data-test-queues {
                 thead { tr {
-                    th { "Queue" }
-                    @for look in shown() { th.number { (look.of_them().unwrap_or_default()) (look.word) } }
+                    th { (heading(html! { "Queue" }, "name")) }
+                    @for look in shown() {
+                        th.number { (heading(html! { (look.of_them().unwrap_or_default()) (look.word) }, look.word)) }
+                    }
                     th title="completed and failed attempts in the last five minutes, by 10 s" { "last 5 min" }
                     th.number.wide title="jobs enqueued a minute, over five minutes" { "in/min" }
                     th.number.wide title="jobs completed a minute, over five minutes" { "done/min" }
                     th.number.wide title="attempts that failed or ran out, of all that ended in five minutes" { "failed" }
                     th.number.wide title="95 % of the jobs leased in five minutes had waited at most this" { "p95 wait" }
-                    th.number title="how long the job has waited that has waited longest" { "oldest" }
+                    th.number { (heading(html! { span title="how long the job has waited that has waited longest" { "oldest" } }, "oldest")) }
                 } }
-                tbody { @for queue in queues { (row(app, queue, lately.iter().find(|row| row.queue == queue.queue))) } }
+                tbody { @for queue in queues { (row(app, queue, lately.get(queue.queue.as_str()).copied())) } }
             }
         }
     }

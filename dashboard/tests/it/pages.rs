@@ -34,6 +34,22 @@ async fn the_overview_has_totals_queues_and_what_needs_attention() {
 }
 
 #[tokio::test]
+async fn of_many_queues_none_that_needs_attention_is_overlooked() {
+    let desk = Desk::new();
+    for at in 0..120 {
+        desk.add(&format!("q{at:03}"), "n", b"{}").await;
+    }
+    desk.dead("q119", "no").await;
+    let page = desk.page("/").await;
+    page.has(&["and the same of 110 more queues", "q119</a>: 1 job is dead", "data-test-queue=\"q000\""]);
+    page.has(&["data-test-part", "The first 100 of 120 queues by name"]).lacks("data-test-queue=\"q119\"");
+    desk.page("/?sort=dead").await.has(&["data-test-queue=\"q119\"", "data-test-queue=\"q000\"", ", sorted by dead"]);
+    let refused = desk.get("/?sort=colour").await;
+    refused.has(&["sort is colour", "name, waiting, active, dead, oldest"]);
+    assert_eq!(refused.status, 400);
+}
+
+#[tokio::test]
 async fn jobs_are_found_and_paged_by_the_address_alone() {
     let desk = Desk::new();
     for index in 0..120 {
