@@ -220,11 +220,13 @@ pub(super) fn survey<S: Storage>(storage: &S) -> Result<Option<Manifest>, Journa
     let first = segment_name(1);
     let ours =
         [LOCK_FILE.to_owned(), format!("{MANIFEST_FILE}{TEMPORARY_SUFFIX}"), format!("{first}{TEMPORARY_SUFFIX}")];
-    for name in names {
-        let begun = segment_number(&name).is_some() && (name != first || has_header(storage, &name)?);
-        if begun {
+    // Whatever else lies there, and in which order the file system names it: a segment that was begun had a manifest.
+    for name in names.iter().filter(|name| segment_number(name).is_some()) {
+        if *name != first || has_header(storage, name)? {
             return Err(damaged(storage, MANIFEST_FILE, Damage::FileMissing));
         }
+    }
+    for name in names {
         // A file system's root has a `lost+found`.
         let is_ours = name == first || ours.contains(&name) || RESERVE_FILES.contains(&name.as_str());
         if !is_ours && name != "lost+found" {

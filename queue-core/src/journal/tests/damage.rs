@@ -265,6 +265,22 @@ fn a_directory_of_another_program_is_left_alone() {
 }
 
 #[test]
+fn a_manifest_is_missed_whatever_else_lies_beside_the_segments() {
+    let (mut files, _) = files(3);
+    files.remove("MANIFEST").expect("it is there");
+    // Before and after the segments in the order of names, which is that of this disk's listing.
+    for name in ["!", "zzz"] {
+        files.insert(name.to_owned(), b"something else".to_vec());
+        let error = reopen(&SimDisk::with_files(files.clone()), FsyncPolicy::Always).expect_err("no manifest");
+        assert!(
+            error.to_string().contains("MANIFEST in simulated disk cannot be used: the file is missing"),
+            "{error}"
+        );
+        files.remove(name);
+    }
+}
+
+#[test]
 fn a_store_whose_names_were_not_synced_is_not_served_before_they_are() {
     // A new store syncs its directory twice: for the first segment's name, and for the manifest's.
     for first in 0..2 {
