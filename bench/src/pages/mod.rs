@@ -25,16 +25,17 @@ use http::Viewer;
 use store::{Busy, Examples};
 
 /// Routes that are no page: files, the stream, and who is let in.
-const NO_PAGES: [&str; 3] = ["/assets/{file}", "/events", "/login"];
+const NO_PAGES: [&str; 3] = ["/assets/{file}", "/live", "/login"];
 /// Searches that the table of routes does not name.
-const SEARCHES: [(&str, &str); 4] = [
+const SEARCHES: [(&str, &str); 5] = [
     ("a state", "state:completed"),
     ("a state of a queue", "state:dead queue:imports"),
+    ("a state since a time", "state:dead since:1h"),
     ("a cause", "error:exit"),
     ("text that no payload has", "nobody@example.com"),
 ];
 /// Pages that stay open, one after another.
-const OPEN: [&str; 6] = ["/", "/queues/busy", "/queues", "/errors", "/workers", "/jobs?q=queue%3Abusy"];
+const OPEN: [&str; 7] = ["/", "/queues/busy", "/queues", "/errors", "/workers", "/events", "/jobs?q=queue%3Abusy"];
 
 /// How much, how often.
 #[derive(Args)]
@@ -122,10 +123,10 @@ fn path(route: &str, examples: &Examples, worker: &str) -> String {
         .replace("{fingerprint}", &encoded(&examples.fingerprint))
         .replace("{worker}", &encoded(worker))
         .replace("{operation}", &examples.operation);
-    if path == "/operations/new" {
-        format!("{path}?verb=retry&q={}", encoded("state:dead queue:imports"))
-    } else {
-        path
+    match route {
+        "/operations/new" => format!("{path}?verb=retry&q={}", encoded("state:dead queue:imports")),
+        "/jobs/selected" => format!("{path}?verb=retry&job={}", examples.dead.0),
+        _ => path,
     }
 }
 
