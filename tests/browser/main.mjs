@@ -29,7 +29,9 @@ describe("browser", () => {
   describe("all", { concurrency: AT_ONCE }, () => {
     for (const part of [pages, charts, actions, errors, queues, search, keys, live, events, selection, login, values, without, workers]) part.tests();
   });
-  describe("alone", stopping.tests);
+  describe("alone", () => {
+    for (const part of [stopping.tests, events.alone]) part();
+  });
   // A part of the tests cannot use all there is.
   if (filtered) return;
   test("every route, form and button was used, and every form and button has a name", () => {

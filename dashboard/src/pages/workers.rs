@@ -195,7 +195,9 @@ pub(crate) async fn resume(visit: &Visit) -> Result<Shown, Error> {
 }
 
 pub(crate) async fn stop(visit: &Visit) -> Result<Shown, Error> {
-    tell(visit, WorkerOrder::Stop).await
+    tell(visit, WorkerOrder::Stop).await?;
+    // Its own page may be gone before it is asked for.
+    Ok(visit.to("/workers", "told"))
 }
 
 async fn tell(visit: &Visit, order: WorkerOrder) -> Result<Shown, Error> {
