@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) live: Live,
     /// What happened over time, as charts show it.
     pub(crate) series: Kept<Wanted, Series>,
+    /// How many jobs ever came, to a queue or to all, for lists that say how many are new.
+    pub(crate) came: Kept<Option<String>, u64>,
     pub(crate) figures: Figures,
     /// Who serves what.
     pub(crate) crew: crew::Look,
@@ -40,6 +42,8 @@ pub(crate) struct App {
 
 /// How long a series is good for, milliseconds, and how many are kept.
 const SERIES: (u64, usize) = (2_000, 64);
+/// The same of the counters of what came.
+const CAME: (u64, usize) = (400, 64);
 
 impl App {
     /// # Errors
@@ -52,8 +56,9 @@ impl App {
         let engine = redact::without(&config.redact, engine)?;
         let (live, figures) = (Live::default(), Figures::default());
         let (crew, stock) = (crew::Look::default(), stock::Look::default());
-        let (series, clock) = (Kept::new(SERIES.0, SERIES.1), SystemClock::default());
-        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, figures, crew, stock, stop, clock }))
+        let (series, came) = (Kept::new(SERIES.0, SERIES.1), Kept::new(CAME.0, CAME.1));
+        let clock = SystemClock::default();
+        Ok(Arc::new(Self { engine, base, hosts, gate, live, series, came, figures, crew, stock, stop, clock }))
     }
 
     /// The wall clock, milliseconds since the Unix epoch.

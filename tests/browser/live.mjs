@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { asVisitor, go } from "./browser.mjs";
+import { asVisitor, follow, go } from "./browser.mjs";
 import * as engine from "./engine.mjs";
 
 export function tests() {
@@ -32,6 +32,26 @@ export function tests() {
         await page.locator(`${place}:has-text("${before + 1}")`).waitFor();
       });
     }
+  });
+
+  test("a list of jobs holds still and says how many came since", async () => {
+    const numbers = [await engine.add("fresh", "n", "1")];
+    await asVisitor({}, async (page) => {
+      const rows = page.locator("[data-test-job]");
+      await go(page, "/jobs?q=queue:fresh");
+      assert.ok(await page.locator("[data-test-new]").isHidden());
+      const before = await rows.first().boundingBox();
+      for (const payload of ["2", "3"]) numbers.push(await engine.add("fresh", "n", payload));
+      await page.locator('[data-test-new]:has-text("2 jobs came since, of any kind")').waitFor();
+      assert.equal(await rows.count(), 1);
+      assert.deepEqual(await rows.first().boundingBox(), before);
+      await follow(page, "[data-test-new]");
+      const shown = await rows.evaluateAll((nodes) => nodes.map((node) => Number(node.dataset.testJob)));
+      assert.deepEqual(shown.sort((one, other) => one - other), numbers);
+      await go(page, "/jobs");
+      await engine.add("fresh", "n", "4");
+      await page.locator('[data-test-new]:has-text(" new — show")').waitFor();
+    });
   });
 
   test("Prometheus is told of each page that is kept up to date", async () => {

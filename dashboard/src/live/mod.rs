@@ -5,6 +5,7 @@
 //! sent only what it lacks, also by a dashboard that was started meanwhile.
 
 mod feed;
+mod since;
 mod topic;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use crate::access::Role;
 use crate::app::App;
 pub(crate) use feed::{EventFilter, Feed, Found, ROWS, Ran, Row, Seen, find};
+pub(crate) use since::Since;
 pub(crate) use topic::Topic;
 
 /// Between two looks at one region.

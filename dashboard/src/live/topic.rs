@@ -9,10 +9,10 @@ use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{Error, JobNumber, OperationNumber, is_name};
 
-use super::EventFilter;
+use super::{EventFilter, Since};
 use crate::access::Role;
 use crate::app::App;
-use crate::pages::{errors, events, job, operations, overview, queue, workers};
+use crate::pages::{errors, events, job, jobs, operations, overview, queue, workers};
 use crate::query::{Query, name_of, segment};
 use crate::stock::Sort;
 use crate::view::totals;
@@ -26,6 +26,8 @@ pub(crate) enum Topic {
     Overview(Sort),
     /// What stands in a queue.
     Queue(String),
+    /// How many jobs came since a list was shown.
+    New(Since),
     /// What is known of a job, but its payload.
     Job(JobNumber),
     /// What fails, by its cause.
@@ -51,6 +53,7 @@ impl fmt::Display for Topic {
             Self::Errors => f.write_str("errors"),
             Self::Error(fingerprint) => write!(f, "error:{}", segment(fingerprint)),
             Self::Events(filter) => write!(f, "events:{}", segment(&filter.query().to_string())),
+            Self::New(since) => write!(f, "new:{}", segment(&since.query().to_string())),
             Self::Workers => f.write_str("workers"),
             Self::Worker(worker) => write!(f, "worker:{}", segment(worker)),
             Self::Queue(queue) => write!(f, "queue:{}", segment(queue)),
@@ -62,7 +65,7 @@ impl fmt::Display for Topic {
 
 impl Topic {
     /// How topics are written.
-    pub(crate) const FORMS: &str = "totals, overview, overview:SORT, errors, error:FINGERPRINT, events:FILTER, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
+    pub(crate) const FORMS: &str = "totals, overview, overview:SORT, errors, error:FINGERPRINT, events:FILTER, new:SINCE, workers, worker:NAME, queue:NAME, job:NUMBER, operation:NUMBER";
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
@@ -78,6 +81,7 @@ impl Topic {
             Some(("events", filter)) => {
                 EventFilter::of(&Query::parse(text_of(filter)?.as_bytes())).ok().map(Self::Events)
             }
+            Some(("new", since)) => Since::parse(&Query::parse(text_of(since)?.as_bytes())).map(Self::New),
             Some(("queue", name)) => Some(Self::Queue(decoded(name)?)),
             Some(("worker", name)) => Some(Self::Worker(decoded(name)?)),
             Some(("job", number)) => number.parse().ok().map(|number| Self::Job(JobNumber(number))),
@@ -95,6 +99,7 @@ impl Topic {
             Self::Errors => ("errors", errors::region(app, role).await),
             Self::Error(fingerprint) => ("error", errors::one_region(app, fingerprint).await),
             Self::Events(filter) => ("events", events::region(app, filter).await),
+            Self::New(since) => ("new", jobs::news(app, since).await),
             Self::Workers => ("workers", workers::region(app).await),
             Self::Worker(worker) => ("worker", workers::one_region(app, worker, role).await),
             Self::Operation(number) => ("operation", operations::region(app, *number, role).await),
@@ -147,12 +152,14 @@ mod tests {
             Topic::Queue("..".into()),
             Topic::Events(EventFilter::default()),
             Topic::Events(EventFilter::of(&Query::parse(b"queue=a,b%26&job=7&event=failures")).expect("a filter")),
+            Topic::New(Since::parse(&Query::parse(b"count=7&queue=a,b%26=c")).expect("a count")),
+            Topic::New(Since::parse(&Query::parse(b"count=7&all=yes")).expect("a count")),
             Topic::Job(JobNumber(42)),
             Topic::Operation(OperationNumber(7)),
         ] {
             assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
         }
-        for text in ["", "job", "job:", "job:x", "queue:", "totals:1", "other"] {
+        for text in ["", "job", "job:", "job:x", "queue:", "new:", "new:count%3Dx", "totals:1", "other"] {
             assert_eq!(Topic::parse(text), None, "{text}");
         }
     }

@@ -10,6 +10,8 @@ use queue_core::model::{BulkVerb, Error, JobFilter, JobPage, JobState};
 use super::search::{self, Search};
 use super::{operations, selected};
 use crate::access::Role;
+use crate::app::App;
+use crate::live::{Since, Topic};
 use crate::query::Query;
 use crate::view::{self, count, many};
 use crate::visit::{Nav, Page, Shown, Visit};
@@ -22,9 +24,17 @@ const CALLS: usize = 10;
 pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
     let search = Search::parse(visit.query.exact("q").unwrap_or_default());
     let filter = search.filter(visit.now_ms)?;
+    let newest = visit.query.get("after").is_none();
+    let since = if newest { Some(Since::now(&visit.app, &filter).await?) } else { None };
     let found = find(visit, filter.clone()).await?;
     let body = html! {
-        h1 { "Jobs" }
+        div.actions {
+            h1 { "Jobs" }
+            // Beside the title, so that nothing moves when the page's stream puts something there.
+            @if since.is_some() {
+                span role="status" { a #new.button href=(visit.here()) data-test-live="new" data-test-new {} }
+            }
+        }
         (search.tabs(visit))
         (search.chips(visit))
         (bulk(visit, &search, &filter))
@@ -32,7 +42,17 @@ pub(crate) async fn page(visit: &Visit) -> Result<Shown, Error> {
         @else { (selected::list(visit, &found.jobs, &verbs(visit.access.role, &filter))) }
         (paging(visit, &found))
     };
-    Ok(Page::new("Jobs", Nav::Jobs, body).into())
+    let page = Page::new("Jobs", Nav::Jobs, body);
+    Ok(since.into_iter().fold(page, |page, since| page.live(Topic::New(since))).into())
+}
+
+/// What the list's rows do not have yet; nothing moves under who reads them.
+pub(crate) async fn news(app: &App, since: &Since) -> Result<Markup, Error> {
+    let (came, all) = since.news(app).await?;
+    Ok(html! {
+        @if came > 0 && all { (count(came)) " new — show" }
+        @else if came > 0 { (many(came, "job")) " came since, of any kind — look again" }
+    })
 }
 
 /// The dead jobs alone.

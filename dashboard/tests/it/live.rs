@@ -126,3 +126,29 @@ async fn the_feed_is_followed_and_what_comes_too_fast_is_skipped_and_told() {
     let last = many.rsplit("id=\"events\"").next().expect("a part");
     assert!(last.matches("data-test-event=").count() <= 100);
 }
+
+#[tokio::test]
+async fn a_list_says_how_many_came_since_it_was_shown() {
+    let desk = Desk::new();
+    desk.add("q", "n", b"{}").await;
+    desk.add("later", "n", b"{}").await;
+    let page = desk.page("/jobs").await;
+    page.has(&["data-test-new></a>", "data-test-job=\"1\"", "new%3Acount%253D2%2526all%253Dyes"]);
+    let of_queue = "new%3Acount%253D1%2526queue%253Dlater";
+    desk.page("/jobs?q=queue%3Alater").await.has(&["data-test-new></a>", of_queue]);
+    desk.page("/jobs?q=state%3Adead").await.has(&["new%3Acount%253D2\""]);
+    desk.page("/dead").await.lacks("data-test-new");
+    let mut all = Stream::open(&desk, "new%3Acount%253D2%2526all%253Dyes", "").await;
+    let mut queue = Stream::open(&desk, of_queue, "").await;
+    let mut dead = Stream::open(&desk, "new%3Acount%253D2", "").await;
+    for stream in [&mut all, &mut queue, &mut dead] {
+        let first = stream.until(&["id=\"new\"", "</hx-partial>"]).await;
+        assert!(first.contains("innerMorph\"></hx-partial>"), "{first}");
+    }
+    desk.add("q", "n", b"{}").await;
+    desk.add("later", "n", b"{}").await;
+    all.until(&["2 new — show"]).await;
+    queue.until(&["1 job came since, of any kind"]).await;
+    dead.until(&["2 jobs came since, of any kind"]).await;
+    assert_eq!(desk.get("/live?topics=new%3Acount%253Dx").await.status.as_u16(), 400);
+}
