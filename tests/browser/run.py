@@ -25,6 +25,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 NODE_MAJOR = 20
 INSTALL_SECONDS = 300
 RUN_SECONDS = 600
+# Somewhat more than the five minutes that the small pictures show.
+BUSY_SECONDS = 330
 
 
 def installed():
@@ -69,6 +71,9 @@ def main():
         program += ["--test-reporter", HERE / "reporter.mjs", "--test-name-pattern", part or "."]
     with Home("browser") as home:
         world = World(home)
+        if task == "screenshots":
+            print(f"jobs run for {BUSY_SECONDS} s, so that there is something to see", flush=True)
+            world.busy(BUSY_SECONDS)
         told = home.path / "world.json"
         told.write_text(json.dumps({**world.told(), "chromium": chromium, "packages": str(PACKAGES)}))
         # A group of its own, so that the browser ends with it.

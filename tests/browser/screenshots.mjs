@@ -11,14 +11,14 @@ const SIZES = { wide: { width: 1440, height: 800 }, narrow: { width: 390, height
 const HEIGHT_MAX = 1_100;
 // Of what the canvas writes as WebP: letters stay sharp, and a picture takes 20 to 60 KB.
 const QUALITY = 0.7;
-const SUM_MAX = 2_000_000;
+const SUM_MAX = 3_000_000;
 
 const { jobs } = world;
 const [worst] = await ask(["error", "list", "--by", "hour", "--limit", "1"]);
 const PAGES = {
   overview: "/",
   queues: "/queues",
-  queue: "/queues/reports",
+  queue: "/queues/emails",
   jobs: "/jobs",
   search: "/jobs?q=state:dead+queue:invoices",
   dead: "/dead",
@@ -27,17 +27,20 @@ const PAGES = {
   job: `/jobs/${jobs.dead}`,
   retrying: `/jobs/${jobs.retrying}`,
   edit: `/jobs/${jobs.dead}/edit`,
-  bulk: "/operations/new?verb=retry&q=state:dead+queue:invoices",
+  bulk: `/operations/new?verb=retry&q=${encodeURIComponent(`state:dead error:${JSON.stringify(worst.fingerprint)}`)}`,
+  selected: `/jobs/selected?verb=retry&job=${jobs.dead}&job=${jobs.crashed}&job=${jobs.active}`,
   operations: "/operations",
   events: "/events",
   workers: "/workers",
   worker: "/workers/worker-1",
 };
+// Where nobody is let in without a password.
+const GUARDED = { login: "/login" };
 // The other forms look as the one for an edit does; files and streams are no pages.
-const OTHERS = /^\/(assets|live|login|operations\/\{|jobs\/\{job\}\/(payload|result|reschedule|cancel|duplicate|remove)|queues\/.*\/series|workers\/.*\/stop)/;
+const OTHERS = /^\/(assets|live|metrics|operations\/\{|jobs\/\{job\}\/(payload|result|reschedule|cancel|duplicate|remove)|queues\/.*\/series|workers\/.*\/stop)/;
 
 async function main() {
-  const shown = new Set(Object.values(PAGES).map((path) => routeOf("GET", path.split("?")[0])));
+  const shown = new Set([...Object.values(PAGES), ...Object.values(GUARDED)].map((path) => routeOf("GET", path.split("?")[0])));
   const missing = world.routes.filter(({ method, path }) => method === "GET" && !OTHERS.test(path) && !shown.has(`GET ${path}`));
   if (missing.length) throw new Error(`no picture of ${missing.map(({ path }) => path).join(", ")}`);
   await mkdir(FOLDER, { recursive: true });
@@ -46,7 +49,9 @@ async function main() {
   try {
     for (const [size, viewport] of Object.entries(SIZES)) {
       for (const colorScheme of ["light", "dark"]) {
-        await asVisitor({ viewport, colorScheme }, (page) => pictures(page, size, colorScheme));
+        await asVisitor({ viewport, colorScheme }, (page) => pictures(page, PAGES, size, colorScheme));
+        const guarded = { viewport, colorScheme, baseURL: world.guarded };
+        await asVisitor(guarded, (page) => pictures(page, GUARDED, size, colorScheme));
       }
     }
   } finally {
@@ -55,8 +60,8 @@ async function main() {
   await measured();
 }
 
-async function pictures(page, size, colorScheme) {
-  for (const [name, path] of Object.entries(PAGES)) {
+async function pictures(page, pages, size, colorScheme) {
+  for (const [name, path] of Object.entries(pages)) {
     await go(page, path);
     const height = Math.min(HEIGHT_MAX, await page.evaluate(() => document.documentElement.scrollHeight));
     const clip = { x: 0, y: 0, width: SIZES[size].width, height: Math.max(height, 300) };

@@ -4,9 +4,11 @@ Jobs get where they are by being run, not by being written: they complete, fail 
 attempt, are delayed, are cancelled, lose their worker. What the tests change they add themselves, in queues of their own.
 """
 
+import itertools
 import json
 import pathlib
 import subprocess
+import time
 
 from longshore import Process, cli, program, run, tail, until
 
@@ -46,6 +48,17 @@ class World:
             "jobs": self.jobs,
         }
 
+    def busy(self, seconds):
+        """Enqueues jobs for so long, now more and now fewer of them, so that the pictures of the last minutes show something."""
+        with self.server.client() as client:
+            jobs, ends = Jobs(client), time.monotonic() + seconds
+            for at in itertools.count():
+                if time.monotonic() >= ends:
+                    return
+                jobs.usual(at)
+                # The pace of the load: from eight jobs a second down to two, and again.
+                time.sleep(0.125 * (1 + at // 40 % 4))
+
     def stop(self):
         """The worker is asked, so that it ends its handlers."""
         self.worker.stop()
@@ -84,6 +97,18 @@ class Jobs:
     def add(self, queue, name, payload, **options):
         options = {"attempts": 3, **options}
         return self.client.call("JOB.ADD", queue, name, json.dumps(payload), json.dumps(options))[0]
+
+    def usual(self, at):
+        """One job of many, of which a few fail."""
+        person = PEOPLE[at % len(PEOPLE)]
+        if at % 9 == 4:
+            error = {"error": "gateway"} if at % 45 == 4 else {}
+            self.add("invoices", "charge", {"order": 100 + at, **error}, **SOON)
+        elif at % 3 == 1:
+            self.add("images", "resize", {"file": f"{person}-{at}.png", "width": 320})
+        else:
+            error = {"error": "once"} if at % 40 == 0 else {}
+            self.add("emails", "send", {"to": f"{person}@example.org", **error}, **SOON)
 
     def prepared(self):
         """One number for each kind of job, once each is where it should be."""

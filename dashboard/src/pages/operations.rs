@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 use queue_core::engine::EngineExt;
 use queue_core::model::{
-    BulkVerb, Error, JobFilter, OperationNumber, OperationState, OperationView, QueueCounts, Word,
+    BulkVerb, Error, JobFilter, JobSummary, Limits, OperationNumber, OperationState, OperationView, QueueCounts, Word,
 };
 
 use super::search::{self, Search};
@@ -18,6 +18,8 @@ use crate::visit::{Nav, Page, Shown, Visit};
 
 /// Jobs shown as a sample.
 const SAMPLE: u32 = 10;
+/// Most pages of jobs that are counted for a preview.
+const PAGES: usize = 5;
 
 /// Where an operation is looked at before it is begun.
 pub(crate) fn preview_url(app: &App, verb: &str, q: &str) -> String {
@@ -58,7 +60,7 @@ pub(crate) async fn preview(visit: &Visit) -> Result<Shown, Error> {
         return Err(Error::new(Word::BadArg, message));
     }
     let exact = exactly(app, &filter).await?;
-    let sample = app.engine.jobs(filter, None, SAMPLE).await?;
+    let found = counted(app, &filter, exact).await?;
     let name = label(verb);
     let danger = matches!(verb, BulkVerb::Remove | BulkVerb::Cancel);
     let fields = html! {
@@ -71,19 +73,46 @@ pub(crate) async fn preview(visit: &Visit) -> Result<Shown, Error> {
     let body = html! {
         h1 { (name) ": many jobs" }
         p data-test-preview {
-            @match exact {
-                Some(number) => { b { (many(number, "job")) } @if number == 1 { " matches" } @else { " match" } }
-                None if sample.cursor.is_some() => { "More than " b { (many(sample.jobs.len() as u64, "job")) } " may match" }
-                None => { b { (many(sample.jobs.len() as u64, "job")) } @if sample.jobs.len() == 1 { " matches" } @else { " match" } }
-            }
-            " " code { (if meant.is_empty() { "every job" } else { meant.as_str() }) } "."
+            @if !found.all { "Of the first " (many(found.looked_at, "job")) " that were looked at " }
+            b { (many(found.number, "job")) } @if found.number == 1 { " matches " } @else { " match " }
+            code { (if meant.is_empty() { "every job" } else { meant.as_str() }) } "."
             " It concerns the jobs that match when it begins; those that its verb does not fit are left as they are."
         }
-        @if sample.jobs.is_empty() { (view::empty("None is there now", &html! { p { "There is nothing to do." } })) }
-        @else { (view::jobs::table(app, &sample.jobs, visit.now_ms)) p.dim { "A sample, at most " (SAMPLE) " of them." } }
+        @if found.sample.is_empty() && found.all { (view::empty("None is there now", &html! { p { "There is nothing to do." } })) }
+        @else { (view::jobs::table(app, &found.sample, visit.now_ms)) p.dim { "A sample, at most " (SAMPLE) " of them." } }
         (form::filled(app, "/operations", back, &Send { label: name, test: "operation", danger }, &fields))
     };
     Ok(Page::new(format!("{name}: many jobs"), Nav::Operations, body).into())
+}
+
+/// What a preview shows of what matches.
+#[derive(Default)]
+struct Found {
+    sample: Vec<JobSummary>,
+    number: u64,
+    /// Whether that is the number of all; else of those that were looked at.
+    all: bool,
+    looked_at: u64,
+}
+
+/// A sample of what matches, and how many do: `exact`, if the counts said so, else as many as a few pages have.
+async fn counted(app: &App, filter: &JobFilter, exact: Option<u64>) -> Result<Found, Error> {
+    let (pages, rows) = if exact.is_some() { (1, SAMPLE) } else { (PAGES, Limits::PAGE_ROWS) };
+    let (mut found, mut cursor) = (Found::default(), None);
+    for _ in 0..pages {
+        let page = app.engine.jobs(filter.clone(), cursor, rows).await?;
+        found.number += page.jobs.len() as u64;
+        found.looked_at += page.looked_at;
+        let missing = SAMPLE as usize - found.sample.len();
+        found.sample.extend(page.jobs.into_iter().take(missing));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    found.all = exact.is_some() || cursor.is_none();
+    found.number = exact.unwrap_or(found.number);
+    Ok(found)
 }
 
 /// How many jobs match, where the counts say so: by queue and state alone.

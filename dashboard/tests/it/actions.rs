@@ -2,7 +2,8 @@
 
 use queue_core::engine::EngineExt;
 use queue_core::model::{
-    Beat, Job, JobState, OperationNumber, OperationState, OperationView, SettingSource, WorkerOrder, WorkerState,
+    Beat, Job, JobState, NewJob, OperationNumber, OperationState, OperationView, SettingSource, WorkerOrder,
+    WorkerState,
 };
 
 use crate::common::{Answer, Desk};
@@ -240,6 +241,21 @@ async fn settings_are_changed_where_they_differ() {
 }
 
 #[tokio::test]
+async fn a_preview_counts_what_it_looks_at_and_says_so() {
+    let desk = Desk::new();
+    let jobs = |name: &str, number: usize| (0..number).map(|_| NewJob::new(name, "{}")).collect::<Vec<_>>();
+    desk.engine.enqueue("q", [jobs("even", 3_000), jobs("odd", 3_000)].concat()).await.expect("enqueued");
+    let preview = async |name: &str| desk.page(&format!("/operations/new?verb=cancel&q=queue%3Aq+name%3A{name}")).await;
+    preview("even")
+        .await
+        .has(&["Of the first 5,000 jobs that were looked at <b>3,000 jobs</b> match", "data-test-job=\"1\""]);
+    preview("odd").await.has(&["Of the first 5,000 jobs that were looked at <b>2,000 jobs</b> match"]);
+    desk.page("/operations/new?verb=cancel&q=state%3Awaiting")
+        .await
+        .has(&["data-test-preview><b>6,000 jobs</b> match"]);
+}
+
+#[tokio::test]
 async fn many_jobs_are_looked_at_before_anything_is_done_with_them() {
     let desk = Desk::new();
     for _ in 0..12 {
@@ -251,7 +267,7 @@ async fn many_jobs_are_looked_at_before_anything_is_done_with_them() {
     dead.lacks("data-test-bulk=\"cancel\"").lacks("data-test-job=\"13\"");
     let preview = desk.page("/operations/new?verb=retry&q=state%3Adead+queue%3Aq").await;
     preview.has(&["Run again: many jobs", "<b>12 jobs</b> match", "state:dead queue:q", "name=\"reason\""]);
-    desk.page("/operations/new?verb=retry&q=name%3Asend").await.has(&["More than <b>10 jobs</b> may match"]);
+    desk.page("/operations/new?verb=retry&q=name%3Asend").await.has(&["<b>12 jobs</b> match "]);
     let to = desk.done("/operations", "verb=retry&q=state%3Adead+queue%3Aq&reason=mended").await;
     assert_eq!(to, "/operations/1");
     let operation = desk.ended(1).await;
